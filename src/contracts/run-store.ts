@@ -1,0 +1,177 @@
+import type { Json } from "../base/json.ts";
+import type { Approval, ApprovalAnswer, ApprovalRequest } from "../domain/approval.ts";
+import type { Failure } from "../domain/errors.ts";
+import type { Fact, RunRequest } from "../domain/fact.ts";
+import type { EndedRunStatus, RunStatus, RunSummary } from "../domain/run.ts";
+
+/** The store's own short name of a run (a small integer): hot tables are keyed by it. Never shown to people. */
+export type RunNo = number;
+
+export interface Admission {
+  /** Public id, `run_…`, chosen by the caller so that a lost answer can be asked again. */
+  readonly id: string;
+  readonly request: RunRequest;
+  /** Per tenant; `bodyHash` tells the same request from another one under the same key. */
+  readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
+  /** ms since the epoch: `at` of the `run_queued` fact (seq 1), which admission writes. */
+  readonly at: number;
+}
+
+export type Admitted =
+  | { readonly kind: "created"; readonly id: string }
+  /** The idempotency key was seen with the same body: `id` is the first run's. */
+  | { readonly kind: "existing"; readonly id: string }
+  | { readonly kind: "refused"; readonly failure: Failure };
+
+export interface WorkerInfo {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  /** Tells a reused pid from the old process; "" where the system has no such thing. */
+  readonly processStart: string;
+  readonly slots: number;
+}
+
+export interface Claim {
+  readonly no: RunNo;
+  readonly run: string;
+  /** Fence: strictly greater for every later claim of any run. Every write names it. */
+  readonly token: number;
+  readonly worker: string;
+}
+
+/** A message to a run: stored first, matched later. `id` makes a repeat harmless. */
+export interface Posting {
+  readonly run: string;
+  readonly id: string;
+  readonly kind: "cancel" | "pause" | "resume" | "signal" | "message" | "approval" | "child" | "reply";
+  readonly name: string;
+  readonly body: Json;
+  /** Who or what sent it: `api`, `cli`, `run:run_…`, a principal. */
+  readonly from: string;
+  readonly at: number;
+}
+
+export type Posted = "accepted" | "duplicate" | "unknown_run" | "run_ended" | "inbox_full";
+
+export interface InboxMessage extends Posting {
+  /** Order of arrival within the store, ascending. */
+  readonly order: number;
+}
+
+export type CommitThen =
+  /** Keep driving. */
+  | { readonly kind: "hold" }
+  /** Give the lease back until a message arrives or `wakeAt`. If an unconsumed message is there already, the run is ready at once. */
+  | { readonly kind: "rest"; readonly wakeAt: number | null; readonly waitingFor: readonly string[] }
+  /** Give the lease back, ready at once for any worker (draining). */
+  | { readonly kind: "yield" }
+  /** The run is over: lease, timer, inbox and pending approvals go; the parent, if any, gets a `child` message. */
+  | {
+      readonly kind: "end";
+      readonly status: EndedRunStatus;
+      readonly output: Json;
+      readonly failure: Failure | null;
+    };
+
+/** What one run has to write, in one transaction with whatever else is in the batch. All or nothing per entry. */
+export interface Commit {
+  readonly claim: Claim;
+  /** Dense: the first has the journal's last seq + 1. May be empty. */
+  readonly facts: readonly Fact[];
+  readonly then: CommitThen;
+  /** First commit of a run: status becomes `running`. */
+  readonly started: boolean;
+  readonly paused: boolean;
+  /** Ids of inbox messages that `facts` account for. */
+  readonly consumed: readonly string[];
+  readonly children: readonly Admission[];
+  readonly posts: readonly Posting[];
+  readonly approvals: readonly { readonly step: string; readonly request: ApprovalRequest }[];
+  /** Approvals that are no longer asked. */
+  readonly closedApprovals: readonly { readonly id: string; readonly status: "expired" | "withdrawn" }[];
+}
+
+export type Committed =
+  | { readonly kind: "ok" }
+  /** The lease is not this claim's any more; nothing of this entry was written. */
+  | { readonly kind: "fenced" }
+  /** The entry broke a constraint; nothing of it was written, its neighbours were. */
+  | { readonly kind: "refused"; readonly failure: Failure };
+
+export type StoreHint =
+  | { readonly kind: "ready" }
+  | { readonly kind: "inbox"; readonly run: string }
+  | { readonly kind: "facts"; readonly run: string };
+
+/**
+ * The engine's side of the store. Every verb takes a batch. Promises reject only when the store as a whole
+ * failed (`FailureError` with `disk_full`, `read_only`, `unavailable`, …); then nothing of the batch was written.
+ */
+export interface RunStore {
+  admit(batch: readonly Admission[]): Promise<readonly Admitted[]>;
+  /** Makes the worker known and starts its beat; the beat does not depend on the caller's event loop. */
+  join(worker: WorkerInfo): Promise<void>;
+  /** Gives back everything the worker holds and forgets it. */
+  leave(worker: string): Promise<void>;
+  /** Fewest-first in lane order; empty when nothing is ready or the worker is unknown (reaped). */
+  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[]>;
+  commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
+  post(batch: readonly Posting[]): Promise<readonly Posted[]>;
+  /** Unconsumed messages of the given runs, oldest first. */
+  inbox(runs: readonly RunNo[]): Promise<readonly (InboxMessage & { readonly no: RunNo })[]>;
+  /** Makes resting runs whose `wakeAt` has come ready; returns how many, and when the next is due. */
+  wakeDue(now: number, limit: number): Promise<{ readonly woken: number; readonly nextAt: number | null }>;
+  /** Gives back the runs of workers that are dead (no beat within the lease time, or their process is gone). */
+  reap(now: number): Promise<readonly string[]>;
+  /** Facts of a run with `seq > after`, ascending. */
+  facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;
+  /** Answers once; the run gets an `approval` message in the same transaction. */
+  answerApproval(answer: {
+    readonly approval: string;
+    readonly answer: ApprovalAnswer;
+    readonly by: string;
+    readonly comment: string;
+    readonly at: number;
+  }): Promise<"accepted" | "not_found" | "already_answered">;
+  /** Hints only: a lost one costs a poll, never a run. Returns the unsubscribe. */
+  watch(listener: (hint: StoreHint) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface RunFilter {
+  readonly status?: readonly RunStatus[];
+  readonly workflow?: string;
+  readonly tenant?: string;
+  readonly parent?: string;
+}
+
+/** The readers' side: doors, screens and reports. Never blocks the engine's writes. */
+export interface RunReader {
+  run(id: string): Promise<RunSummary | null>;
+  /** Newest first. `after` is the last id of the previous page. */
+  runs(query: {
+    readonly filter: RunFilter;
+    readonly after: string | null;
+    readonly limit: number;
+  }): Promise<readonly RunSummary[]>;
+  /** `null` for an unknown run. */
+  factsOf(
+    run: string,
+    query: { readonly after: number; readonly limit: number },
+  ): Promise<readonly Fact[] | null>;
+  approval(id: string): Promise<Approval | null>;
+  approvals(query: {
+    readonly status?: Approval["status"];
+    readonly run?: string;
+    readonly after: string | null;
+    readonly limit: number;
+  }): Promise<readonly Approval[]>;
+  counts(): Promise<{
+    readonly byStatus: Readonly<Record<RunStatus, number>>;
+    readonly ready: number;
+    readonly resting: number;
+    readonly leased: number;
+    readonly workers: number;
+  }>;
+}

@@ -1,0 +1,151 @@
+import type { Json, JsonObject } from "../base/json.ts";
+import type { ApprovalAnswer, ApprovalRequest } from "./approval.ts";
+import type { Artifact } from "./artifact.ts";
+import type { EffectClass, EffectResult } from "./effect.ts";
+import type { Failure } from "./errors.ts";
+import type { Wait } from "./outcome.ts";
+import type { EndedRunStatus } from "./run.ts";
+
+/** What a run was asked to be; the first fact of every journal. */
+export interface RunRequest {
+  readonly workflow: { readonly name: string; readonly version: string; readonly hash: string };
+  readonly inputs: Json;
+  readonly title: string;
+  readonly tenant: string;
+  readonly queue: string;
+  /** 0 is the most urgent class. */
+  readonly priority: number;
+  readonly deadlineAt: number | null;
+  readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
+}
+
+/**
+ * Everything that can have happened in a run. A step is named by its id; an instance of a foreach by `id#index`.
+ * Facts are only ever added, by `engine/drive.ts` alone.
+ */
+export type FactBody =
+  | { readonly kind: "run_queued"; readonly request: RunRequest }
+  | { readonly kind: "run_started"; readonly worker: string }
+  | { readonly kind: "run_resumed_by"; readonly worker: string }
+  | { readonly kind: "run_paused"; readonly by: string }
+  | { readonly kind: "run_unpaused"; readonly by: string }
+  | { readonly kind: "cancel_requested"; readonly by: string; readonly reason: string }
+  | { readonly kind: "run_completed"; readonly output: Json }
+  | { readonly kind: "run_failed"; readonly failure: Failure }
+  | { readonly kind: "run_canceled"; readonly reason: string }
+  | { readonly kind: "step_started"; readonly step: string; readonly attempt: number; readonly input: Json }
+  | { readonly kind: "step_expanded"; readonly step: string; readonly items: readonly Json[] }
+  | {
+      readonly kind: "step_waiting";
+      readonly step: string;
+      readonly attempt: number;
+      readonly waits: readonly Wait[];
+    }
+  | {
+      readonly kind: "step_woken";
+      readonly step: string;
+      readonly attempt: number;
+      readonly key: string;
+      readonly by: "signal" | "timer" | "child" | "approval" | "timeout";
+    }
+  | {
+      readonly kind: "step_retrying";
+      readonly step: string;
+      readonly attempt: number;
+      readonly failure: Failure;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "step_succeeded";
+      readonly step: string;
+      readonly attempt: number;
+      readonly output: Json;
+    }
+  | {
+      readonly kind: "step_failed";
+      readonly step: string;
+      readonly attempt: number;
+      readonly failure: Failure;
+    }
+  | { readonly kind: "step_skipped"; readonly step: string; readonly reason: string }
+  | {
+      readonly kind: "step_canceled";
+      readonly step: string;
+      readonly attempt: number;
+      readonly reason: string;
+    }
+  | {
+      readonly kind: "effect_intended";
+      readonly step: string;
+      readonly attempt: number;
+      readonly key: string;
+      readonly effect: EffectClass;
+      readonly requestHash: string;
+      readonly idempotencyKey: string;
+      readonly label: string;
+    }
+  | {
+      readonly kind: "effect_recorded";
+      readonly step: string;
+      readonly attempt: number;
+      readonly key: string;
+      readonly requestHash: string;
+      readonly result: EffectResult;
+      readonly label: string;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: "effect_uncertain";
+      readonly step: string;
+      readonly attempt: number;
+      readonly key: string;
+      readonly approval: string;
+    }
+  | {
+      readonly kind: "signal_received";
+      readonly id: string;
+      readonly name: string;
+      readonly body: Json;
+      readonly from: string;
+    }
+  | {
+      readonly kind: "message_sent";
+      readonly step: string;
+      readonly to: string;
+      readonly name: string;
+      readonly id: string;
+      readonly body: Json;
+    }
+  | { readonly kind: "approval_requested"; readonly step: string; readonly approval: ApprovalRequest }
+  | {
+      readonly kind: "approval_answered";
+      readonly approval: string;
+      readonly answer: ApprovalAnswer;
+      readonly by: string;
+      readonly comment: string;
+    }
+  | { readonly kind: "approval_expired"; readonly approval: string }
+  | {
+      readonly kind: "child_started";
+      readonly step: string;
+      readonly key: string;
+      readonly run: string;
+      readonly workflow: string;
+    }
+  | {
+      readonly kind: "child_ended";
+      readonly run: string;
+      readonly status: EndedRunStatus;
+      readonly output: Json;
+      readonly failure: Failure | null;
+    }
+  | { readonly kind: "artifact_saved"; readonly step: string; readonly artifact: Artifact }
+  /** A step's own story, e.g. `turn_finished`, `gate_finished`, `context_compacted`: read by people, never by `decide`. */
+  | { readonly kind: "noted"; readonly step: string; readonly name: string; readonly data: JsonObject };
+
+export type FactKind = FactBody["kind"];
+
+/** A fact in its place: `seq` is dense from 1, `at` is ms since the epoch. */
+export type Fact = FactBody & { readonly seq: number; readonly at: number };
+
+export type FactOf<K extends FactKind> = Extract<FactBody, { kind: K }>;
