@@ -65,7 +65,7 @@ export function commit(claim: Claim, over: Partial<Commit> = {}): Commit {
   return {
     claim,
     facts: [],
-    then: { kind: "hold" },
+    next: { kind: "hold" },
     started: false,
     paused: false,
     consumed: [],

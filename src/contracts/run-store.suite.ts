@@ -97,7 +97,7 @@ export function runStoreSuite(maker: StoreMaker): void {
           { kind: "refused", failure: { code: "not_found" } },
         ]);
         const claim = await held(store(), "run_2");
-        await store().commit([commit(claim, { then: COMPLETED })]);
+        await store().commit([commit(claim, { next: COMPLETED })]);
         expect(await store().admit([childOf("run_2", "run_3")])).toMatchObject([
           { kind: "refused", failure: { code: "run_ended" } },
         ]);
@@ -137,7 +137,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         await store().join(worker("w"));
         await store().admit([admission("run_1"), admission("run_2")]);
         const first = await store().claim({ worker: "w", limit: 2 });
-        await store().commit(first.map((claim) => commit(claim, { then: { kind: "yield" } })));
+        await store().commit(first.map((claim) => commit(claim, { next: { kind: "yield" } })));
         const second = await store().claim({ worker: "w", limit: 2 });
         const tokens = [...first, ...second].map((claim) => claim.token);
         expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b));
@@ -168,7 +168,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         ]);
         expect(await reader().run("run_1")).toMatchObject({ status: "running", startedAt: START + 3 });
         const last = facts(4, [succeeded("a"), { kind: "run_completed", output: { ok: true } }]);
-        await store().commit([commit(claim, { facts: last, then: COMPLETED })]);
+        await store().commit([commit(claim, { facts: last, next: COMPLETED })]);
         expect(await reader().run("run_1")).toMatchObject({
           status: "completed",
           endedAt: START + 5,
@@ -189,7 +189,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         const claim = await held(store());
         const failure = { code: "step_failed", message: "no", retryable: false, details: { step: "a" } };
         const output = { text: "x".repeat(100_000) };
-        await store().commit([commit(claim, { then: { kind: "end", status: "failed", output, failure } })]);
+        await store().commit([commit(claim, { next: { kind: "end", status: "failed", output, failure } })]);
         expect(await reader().run("run_1")).toMatchObject({ status: "failed", output, failure });
       });
 
@@ -214,8 +214,8 @@ export function runStoreSuite(maker: StoreMaker): void {
 
       it("fences a claim that is not the run's any more, and writes nothing of it", async () => {
         const old = await held(store());
-        await store().commit([commit(old, { then: { kind: "yield" } })]);
-        const late = commit(old, { facts: facts(2, [started("a")]), then: COMPLETED });
+        await store().commit([commit(old, { next: { kind: "yield" } })]);
+        const late = commit(old, { facts: facts(2, [started("a")]), next: COMPLETED });
         expect(await store().commit([late])).toEqual([{ kind: "fenced" }]);
         const [now] = await store().claim({ worker: "w", limit: 1 });
         expect(await store().commit([late])).toEqual([{ kind: "fenced" }]);
@@ -223,8 +223,8 @@ export function runStoreSuite(maker: StoreMaker): void {
           { kind: "ok" },
         ]);
         expect(await allFacts("run_1")).toHaveLength(2);
-        await store().commit([commit(now!, { then: COMPLETED })]);
-        expect(await store().commit([commit(now!, { then: COMPLETED })])).toEqual([{ kind: "fenced" }]);
+        await store().commit([commit(now!, { next: COMPLETED })]);
+        expect(await store().commit([commit(now!, { next: COMPLETED })])).toEqual([{ kind: "fenced" }]);
       });
 
       const poisons = {
@@ -249,7 +249,7 @@ export function runStoreSuite(maker: StoreMaker): void {
             return commit(claim, {
               facts: own,
               started: true,
-              then: index === 0 ? { kind: "hold" } : COMPLETED,
+              next: index === 0 ? { kind: "hold" } : COMPLETED,
             });
           });
           const answers = await store().commit(batch);
@@ -278,7 +278,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         const failure = { code: "tool_failed", message: "", retryable: true };
         const retried = facts(2, [
           started("a"),
-          { kind: "step_retrying", step: "a", attempt: 1, failure, at: START },
+          { kind: "step_retrying", step: "a", attempt: 1, failure, nextAt: START },
           started("a", 2),
           succeeded("a#0"),
           succeeded("a#1"),
@@ -300,8 +300,8 @@ export function runStoreSuite(maker: StoreMaker): void {
     describe("rest and wake", () => {
       it("rests until the time has come", async () => {
         const claim = await held(store());
-        const then = { kind: "rest", wakeAt: START + 100, waitingFor: ["timer"] } as const;
-        await store().commit([commit(claim, { then, started: true })]);
+        const next = { kind: "rest", wakeAt: START + 100, waitingFor: ["timer"] } as const;
+        await store().commit([commit(claim, { next, started: true })]);
         expect((await reader().run("run_1"))?.waitingFor).toEqual(["timer"]);
         expect(await reader().counts()).toMatchObject({ resting: 1, ready: 0, leased: 0 });
         expect(await store().wakeDue(START + 99, 10)).toEqual({ woken: 0, nextAt: START + 100 });
@@ -315,9 +315,9 @@ export function runStoreSuite(maker: StoreMaker): void {
         await store().join(worker("w"));
         await store().admit([admission("run_1"), admission("run_2"), admission("run_3")]);
         const claims = await store().claim({ worker: "w", limit: 3 });
-        const then = (index: number) =>
+        const next = (index: number) =>
           ({ kind: "rest", wakeAt: START + 30 - index * 10, waitingFor: [] }) as const;
-        await store().commit(claims.map((claim, index) => commit(claim, { then: then(index) })));
+        await store().commit(claims.map((claim, index) => commit(claim, { next: next(index) })));
         expect(await store().wakeDue(START + 25, 1)).toEqual({ woken: 1, nextAt: START + 20 });
         expect((await store().claim({ worker: "w", limit: 3 })).map((claim) => claim.run)).toEqual(["run_3"]);
       });
@@ -325,7 +325,7 @@ export function runStoreSuite(maker: StoreMaker): void {
       it("is woken by a message, once", async () => {
         const claim = await held(store());
         await store().commit([
-          commit(claim, { then: { kind: "rest", wakeAt: START + 5, waitingFor: ["signal:go"] } }),
+          commit(claim, { next: { kind: "rest", wakeAt: START + 5, waitingFor: ["signal:go"] } }),
         ]);
         expect(await store().post([signal("run_1", "s1"), signal("run_1", "s2")])).toEqual([
           "accepted",
@@ -339,17 +339,17 @@ export function runStoreSuite(maker: StoreMaker): void {
         const claim = await held(store());
         await store().post([signal("run_1", "s1")]);
         const rest = { kind: "rest", wakeAt: null, waitingFor: ["signal:go"] } as const;
-        await store().commit([commit(claim, { then: rest })]);
+        await store().commit([commit(claim, { next: rest })]);
         expect(await reader().counts()).toMatchObject({ ready: 1, resting: 0 });
         const [again] = await store().claim({ worker: "w", limit: 1 });
-        await store().commit([commit(again!, { consumed: ["s1"], then: rest })]);
+        await store().commit([commit(again!, { consumed: ["s1"], next: rest })]);
         expect(await reader().counts()).toMatchObject({ ready: 0, resting: 1 });
       });
 
       it("a run that comes back keeps its place before younger ones", async () => {
         const claim = await held(store());
         await store().admit([admission("run_2")]);
-        await store().commit([commit(claim, { then: { kind: "yield" } })]);
+        await store().commit([commit(claim, { next: { kind: "yield" } })]);
         expect((await store().claim({ worker: "w", limit: 1 }))[0]?.run).toBe("run_1");
       });
     });
@@ -386,7 +386,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         const claim = await held(store());
         expect(await store().post([signal("run_0", "s1")])).toEqual(["unknown_run"]);
         await store().post([signal("run_1", "s0")]);
-        await store().commit([commit(claim, { then: COMPLETED })]);
+        await store().commit([commit(claim, { next: COMPLETED })]);
         expect(await store().post([signal("run_1", "s1"), signal("run_1", "s0")])).toEqual([
           "run_ended",
           "run_ended",
@@ -411,7 +411,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         await store().join(worker("w"));
         await store().admit([admission("run_1", { priority: 9 })]);
         const [first] = await store().claim({ worker: "w", limit: 1 });
-        await store().commit([commit(first!, { then: { kind: "rest", wakeAt: null, waitingFor: [] } })]);
+        await store().commit([commit(first!, { next: { kind: "rest", wakeAt: null, waitingFor: [] } })]);
         await store().admit([admission("run_2", { priority: 0 }), admission("run_3", { priority: 9 })]);
         await store().post([
           signal("run_3", "c", { kind: "cancel" }),
@@ -458,9 +458,9 @@ export function runStoreSuite(maker: StoreMaker): void {
       it("tell their parent of their end, and wake it", async () => {
         const claim = await held(store());
         const rest = { kind: "rest", wakeAt: null, waitingFor: ["child:run_2"] } as const;
-        await store().commit([commit(claim, { children: [childOf("run_1", "run_2")], then: rest })]);
+        await store().commit([commit(claim, { children: [childOf("run_1", "run_2")], next: rest })]);
         const [child] = await store().claim({ worker: "w", limit: 1 });
-        await store().commit([commit(child!, { facts: facts(2, [started("a")]), then: COMPLETED })]);
+        await store().commit([commit(child!, { facts: facts(2, [started("a")]), next: COMPLETED })]);
         const [parent] = await store().claim({ worker: "w", limit: 1 });
         expect(parent?.run).toBe("run_1");
         expect(await store().inbox([parent!.no])).toMatchObject([
@@ -481,9 +481,9 @@ export function runStoreSuite(maker: StoreMaker): void {
         const children = ["run_2", "run_3", "run_4"].map((id) => childOf("run_1", id, { priority: 9 }));
         await store().commit([commit(claim, { children })]);
         const [two, three] = await store().claim({ worker: "w", limit: 2 });
-        await store().commit([commit(two!, { then: COMPLETED })]);
+        await store().commit([commit(two!, { next: COMPLETED })]);
         await store().commit([
-          commit(claim, { then: { kind: "end", status: "canceled", output: null, failure: null } }),
+          commit(claim, { next: { kind: "end", status: "canceled", output: null, failure: null } }),
         ]);
         expect(await store().inbox([three!.no])).toMatchObject([{ kind: "cancel", from: "run:run_1" }]);
         await store().admit([admission("run_5", { priority: 0 })]);
@@ -491,7 +491,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         expect(four?.run).toBe("run_4");
         expect(await store().inbox([four!.no])).toMatchObject([{ kind: "cancel" }]);
         // The end of a child whose parent has ended is told to nobody.
-        expect(await store().commit([commit(four!, { then: COMPLETED })])).toEqual([{ kind: "ok" }]);
+        expect(await store().commit([commit(four!, { next: COMPLETED })])).toEqual([{ kind: "ok" }]);
       });
 
       it("parent and child of one batch: the child's end is not lost", async () => {
@@ -499,7 +499,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         await store().commit([commit(claim, { children: [childOf("run_1", "run_2")] })]);
         const [child] = await store().claim({ worker: "w", limit: 1 });
         const rest = { kind: "rest", wakeAt: null, waitingFor: ["child:run_2"] } as const;
-        await store().commit([commit(child!, { then: COMPLETED }), commit(claim, { then: rest })]);
+        await store().commit([commit(child!, { next: COMPLETED }), commit(claim, { next: rest })]);
         expect(await reader().counts()).toMatchObject({ ready: 1, resting: 0 });
       });
     });
@@ -514,9 +514,9 @@ export function runStoreSuite(maker: StoreMaker): void {
 
       it("are asked with the facts, answered once, and the answer is a message", async () => {
         const claim = await held(store());
-        const then = { kind: "rest", wakeAt: null, waitingFor: ["approval:apr_1"] } as const;
+        const next = { kind: "rest", wakeAt: null, waitingFor: ["approval:apr_1"] } as const;
         await store().commit([
-          commit(claim, { facts: facts(2, [started("push")]), approvals: [ask("apr_1")], then }),
+          commit(claim, { facts: facts(2, [started("push")]), approvals: [ask("apr_1")], next }),
         ]);
         expect(await reader().approval("apr_1")).toEqual({
           ...ask("apr_1").request,
@@ -565,7 +565,7 @@ export function runStoreSuite(maker: StoreMaker): void {
         ] as const;
         expect(await store().commit([commit(claim, { closedApprovals })])).toEqual([{ kind: "ok" }]);
         expect(await store().answerApproval(answer("apr_1"))).toBe("already_answered");
-        await store().commit([commit(claim, { then: COMPLETED })]);
+        await store().commit([commit(claim, { next: COMPLETED })]);
         const all = await reader().approvals(page);
         expect(all.map((approval) => [approval.id, approval.status])).toEqual([
           ["apr_3", "withdrawn"],
@@ -682,7 +682,7 @@ export function runStoreSuite(maker: StoreMaker): void {
           childOf("run_1", "run_4", { tenant: "a" }),
         ]);
         const [one, two] = await store().claim({ worker: "w", limit: 2 });
-        await store().commit([commit(one!, { started: true }), commit(two!, { then: COMPLETED })]);
+        await store().commit([commit(one!, { started: true }), commit(two!, { next: COMPLETED })]);
         const ids = async (filter: object, over: object = {}) =>
           (await reader().runs({ filter, ...page, ...over })).map((run) => run.id);
         expect(await ids({})).toEqual(["run_4", "run_3", "run_2", "run_1"]);

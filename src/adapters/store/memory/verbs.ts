@@ -4,7 +4,7 @@ import type {
   Admitted,
   Claim,
   Commit,
-  CommitThen,
+  CommitNext,
   Committed,
   Posted,
   Posting,
@@ -148,7 +148,7 @@ export class Verbs {
     for (const child of entry.children) this.admit(child);
     this.#writeApprovals(run, entry, at);
     for (const posting of entry.posts) this.post(posting);
-    this.#settle(run, entry.then, at);
+    this.#settle(run, entry.next, at);
     if (facts.length > 0) this.#hint({ kind: "facts", run: run.id });
   }
 
@@ -166,21 +166,21 @@ export class Verbs {
     }
   }
 
-  #settle(run: MemoryRun, then: CommitThen, at: number): void {
-    if (then.kind === "hold") return;
+  #settle(run: MemoryRun, next: CommitNext, at: number): void {
+    if (next.kind === "hold") return;
     const called = run.inbox.some((message) => !message.consumed);
-    if (then.kind === "end") this.#end(run, then, at);
-    else if (then.kind === "yield" || called) this.#enqueue(run, "own");
-    else run.place = { at: "rest", wakeAt: then.wakeAt, waitingFor: [...then.waitingFor] };
+    if (next.kind === "end") this.#end(run, next, at);
+    else if (next.kind === "yield" || called) this.#enqueue(run, "own");
+    else run.place = { at: "rest", wakeAt: next.wakeAt, waitingFor: [...next.waitingFor] };
   }
 
-  #end(run: MemoryRun, then: Extract<CommitThen, { kind: "end" }>, at: number): void {
+  #end(run: MemoryRun, next: Extract<CommitNext, { kind: "end" }>, at: number): void {
     run.place = { at: "nowhere" };
     run.inbox = [];
-    run.status = then.status;
+    run.status = next.status;
     run.endedAt = at;
-    run.output = copy(then.output);
-    run.failure = copy(then.failure);
+    run.output = copy(next.output);
+    run.failure = copy(next.failure);
     for (const [id, approval] of this.#state.approvals) {
       if (approval.run !== run.id || approval.status !== "pending") continue;
       this.#state.approvals.set(id, { ...approval, status: "withdrawn" });

@@ -1,4 +1,4 @@
-import type { Commit, CommitThen, Committed } from "../../../contracts/run-store.ts";
+import type { Commit, CommitNext, Committed } from "../../../contracts/run-store.ts";
 import { failure } from "../../../domain/errors.ts";
 import type { RunStatus } from "../../../domain/run.ts";
 import type { Admit } from "./admissions.ts";
@@ -28,7 +28,7 @@ interface Held {
   readonly parent_id: string | null;
 }
 
-type End = Extract<CommitThen, { kind: "end" }>;
+type End = Extract<CommitNext, { kind: "end" }>;
 
 /** Ends a run: what it holds goes, its parent hears of it, its open children are asked to stop. */
 function createEnd(connection: Connection, parts: CommitParts) {
@@ -41,11 +41,11 @@ function createEnd(connection: Connection, parts: CommitParts) {
   return (
     tx: Transaction,
     entry: Commit,
-    then: End,
+    next: End,
     from: { status: RunStatus; parent: string | null; at: number },
   ) => {
     const { no, run } = entry.claim;
-    const { status, output, failure: why } = then;
+    const { status, output, failure: why } = next;
     parts.lanes.release(no);
     parts.inbox.clear(no);
     parts.approvals.withdrawAll(no);
@@ -96,11 +96,11 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
     from: { status: RunStatus; parent: string | null; at: number },
   ) => {
     const { no } = entry.claim;
-    const { then } = entry;
-    if (then.kind === "end") return end(tx, entry, then, from);
-    if (then.kind === "hold") return;
+    const { next } = entry;
+    if (next.kind === "end") return end(tx, entry, next, from);
+    if (next.kind === "hold") return;
     parts.lanes.release(no);
-    if (then.kind === "rest" && !parts.inbox.hasOpen(no)) parts.lanes.rest(no, then.wakeAt, then.waitingFor);
+    if (next.kind === "rest" && !parts.inbox.hasOpen(no)) parts.lanes.rest(no, next.wakeAt, next.waitingFor);
     else parts.lanes.enqueue(tx, no, "own");
   };
 
