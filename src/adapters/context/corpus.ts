@@ -9,7 +9,9 @@ export interface FieldWeights {
   readonly folders: number;
 }
 
-const FIELD_WEIGHTS: FieldWeights = { body: 1, symbols: 2, name: 5, folders: 2 };
+/** A word in the name of a file or of a definition says more than one somewhere in the text. */
+export const ALL_FIELDS: FieldWeights = { body: 0.25, symbols: 0.6, name: 5, folders: 2 };
+export const PATH_FIELDS: FieldWeights = { body: 0, symbols: 0, name: 5, folders: 3 };
 const SATURATION = 1.2;
 const BODY_LENGTH_PENALTY = 0.6;
 const SYMBOL_LENGTH_PENALTY = 0.4;
@@ -67,7 +69,7 @@ export class Corpus {
   }
 
   /** BM25F of every file for the words of the task; rare words weigh more, long files less. */
-  lexicalScores(weights: FieldWeights = FIELD_WEIGHTS): Float64Array {
+  lexicalScores(weights: FieldWeights): Float64Array {
     const scores = new Float64Array(this.size);
     const terms = this.#terms.length;
     const rarity = this.#rarity();

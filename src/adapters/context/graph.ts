@@ -1,7 +1,7 @@
 import type { FileFacts } from "./facts.ts";
 
 /** A name defined in more files than this says nothing about which one is meant. */
-const MAX_DEFINERS = 5;
+const MAX_DEFINERS = 2;
 /** Strongest references kept of one file. */
 const MAX_EDGES_PER_FILE = 100;
 /** How much a file draws those that use it, against those that it uses. */

@@ -5,7 +5,9 @@ const MESSAGE_FADE = 1_500;
 const RECENT_FADE = 250;
 const TOGETHER_FADE = 1_000;
 /** How much more the best matching messages count than the others. */
-const SIMILARITY_POWER = 2;
+const SIMILARITY_POWER = 3;
+/** How much a matching message is worth less for each file when its commit changed many. */
+const COMPANY_POWER = 0.7;
 const SATURATION = 1;
 const LENGTH_PENALTY = 0.4;
 /** Added to a seed's number of commits: one joint commit is no habit. */
@@ -23,7 +25,7 @@ export function messageScores(
     const similarity = similar[age] as number;
     if (similarity === 0 || commit.files.length === 0) return;
     const share =
-      (similarity ** SIMILARITY_POWER * Math.exp(-age / MESSAGE_FADE)) / Math.sqrt(commit.files.length);
+      (similarity ** SIMILARITY_POWER * Math.exp(-age / MESSAGE_FADE)) / commit.files.length ** COMPANY_POWER;
     for (const file of commit.files) scores[file] = (scores[file] as number) + share;
   });
   return scores;

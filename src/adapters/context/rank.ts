@@ -1,4 +1,5 @@
 import type { FactsCache } from "./cache.ts";
+import { ALL_FIELDS, PATH_FIELDS } from "./corpus.ts";
 import { ReferenceGraph } from "./graph.ts";
 import { type PastCommit, readHistory } from "./history.ts";
 import type { Listing } from "./listing.ts";
@@ -50,7 +51,8 @@ export async function rankFiles(
   const commits = listing.commit === null ? [] : await readHistory(parts.call, listing.commit, sources);
 
   const direct = {
-    words: scaled(scan.corpus.lexicalScores()),
+    words: scaled(scan.corpus.lexicalScores(ALL_FIELDS)),
+    path: scaled(scan.corpus.lexicalScores(PATH_FIELDS)),
     messages: scaled(messageScores(commits, words, paths.length)),
     recent: scaled(recentScores(commits, paths.length)),
     named: namedScores(paths, namedPaths(task)),

@@ -3,18 +3,19 @@ import { togetherScores } from "./past.ts";
 import { isTest, pathFactor, subjectOf } from "./paths.ts";
 
 /** What speaks for a file, each signal between 0 and 1. */
-export type SignalName = "words" | "messages" | "recent" | "named" | "together" | "graph" | "pair";
+export type SignalName = "words" | "path" | "messages" | "recent" | "named" | "together" | "graph" | "pair";
 export type Signals = Readonly<Record<SignalName, Float64Array>>;
 export type Weights = Readonly<Record<SignalName, number>>;
 
 export const WEIGHTS: Weights = {
   words: 1,
-  messages: 0.8,
-  recent: 0.25,
-  named: 2,
-  together: 0.4,
-  graph: 0.3,
-  pair: 0.3,
+  path: 0.3,
+  messages: 1.5,
+  recent: 0.15,
+  named: 1.5,
+  together: 0.15,
+  graph: 0.05,
+  pair: 0.05,
 };
 
 /** A name given in the task that fits more files than this is no name. */
