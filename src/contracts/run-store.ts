@@ -59,7 +59,7 @@ export interface InboxMessage extends Posting {
   readonly order: number;
 }
 
-export type CommitThen =
+export type CommitNext =
   /** Keep driving. */
   | { readonly kind: "hold" }
   /** Give the lease back until a message arrives or `wakeAt`. If an unconsumed message is there already, the run is ready at once. */
@@ -79,7 +79,7 @@ export interface Commit {
   readonly claim: Claim;
   /** Dense: the first has the journal's last seq + 1. May be empty. */
   readonly facts: readonly Fact[];
-  readonly then: CommitThen;
+  readonly next: CommitNext;
   /** First commit of a run: status becomes `running`. */
   readonly started: boolean;
   readonly paused: boolean;
