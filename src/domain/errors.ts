@@ -279,6 +279,11 @@ export const ERRORS = {
   },
   tool_invalid_input: { status: 422, retryable: false, remedy: "Correct the named argument of the tool." },
   tool_failed: { status: 422, retryable: false, remedy: "The tool's message says what happened." },
+  command_not_started: {
+    status: 422,
+    retryable: false,
+    remedy: "Install the program, or correct its name or its folder; the message says which is missing.",
+  },
   command_timeout: {
     status: 504,
     retryable: false,
