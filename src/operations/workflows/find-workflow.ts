@@ -9,7 +9,9 @@ const HASH = /^[0-9a-f]{64}$/;
 /** By name (its newest version) or by hash. */
 export function findWorkflow(parts: Pick<Parts, "workflows">, ref: string): Promise<Result<StoredWorkflow>> {
   return asResult(async () => {
-    const found = HASH.test(ref) ? await parts.workflows.byHash(ref) : await parts.workflows.latest(ref);
+    // A name may look like a hash; a hash that is known goes before it.
+    const pinned = HASH.test(ref) ? await parts.workflows.byHash(ref) : null;
+    const found = pinned ?? (await parts.workflows.latest(ref));
     if (found) return ok(found);
     const names = (await parts.workflows.list()).map((stored) => stored.workflow.name);
     const meant = nearest(ref.slice(0, 100), names);
