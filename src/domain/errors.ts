@@ -192,6 +192,17 @@ export const ERRORS = {
     retryable: false,
     remedy: "The scripted model has no turn for this request; add one to the script.",
   },
+  script_mismatch: {
+    status: 422,
+    retryable: false,
+    remedy: "The scripted model was sent something else than its script expects; the message shows both.",
+  },
+  invalid_script: {
+    status: 422,
+    retryable: false,
+    remedy:
+      "Correct the script at the named line and column; docs/reference/scripted-model.md has the format.",
+  },
 
   // The agent.
   agent_step_limit: {
@@ -253,6 +264,11 @@ export const ERRORS = {
     status: 422,
     retryable: false,
     remedy: "The command's output says what happened; allow the failure if it is expected.",
+  },
+  command_not_started: {
+    status: 422,
+    retryable: false,
+    remedy: "Install the program, or correct its name or its folder; the message says which is missing.",
   },
   command_timeout: {
     status: 504,

@@ -7,7 +7,7 @@ import type { AgentSpec } from "../../domain/agent.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
 import { budgetText } from "../../domain/guard.ts";
 import type { TaskSpec } from "../../domain/task.ts";
-import { essentialText, introductionText, systemPrompt, taskText } from "./agent-prompt.ts";
+import { essentialText, FINISH, introductionText, systemPrompt, taskText } from "./agent-prompt.ts";
 import { readRules } from "./agent-rules.ts";
 import type { Opening } from "./agent-session.ts";
 import { type EffectCall, onceOf, throwIfAborted, unwrap } from "./effects.ts";
@@ -95,10 +95,12 @@ export function modelFor(
   return resolved;
 }
 
+/** `finish` is ours and always there, whether the file lists it or not. */
 function toolsFor(parts: StepParts, agent: AgentSpec, model: string): readonly string[] {
-  const { unknown } = parts.tools.pick(agent.tools, model);
+  const names = agent.tools.filter((name) => name !== FINISH.name);
+  const { unknown } = parts.tools.pick(names, model);
   const [first] = unknown;
-  if (first === undefined) return agent.tools;
+  if (first === undefined) return names;
   const meant = nearest(first, parts.tools.names);
   const hint = meant === null ? "" : `; did you mean "${meant}"?`;
   throw new FailureError(

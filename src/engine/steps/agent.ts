@@ -24,8 +24,8 @@ import {
 const input = z.strictObject({
   agent: z.string().describe("Name of an agent file."),
   task: taskSchema.describe("Text or TaskSpec."),
-  workspace: workspaceSchema.optional().describe("Output of a `workspace` step."),
-  use: z.string().optional().describe("`provider/model` instead of the agent's own."),
+  workspace: workspaceSchema.nullish().describe("Output of a `workspace` step."),
+  use: z.string().nullish().describe("`provider/model` instead of the agent's own."),
 });
 
 const output = z.object({
@@ -58,7 +58,7 @@ async function runAgent(
   context: ActionContext,
 ): Promise<z.input<typeof output>> {
   const task = taskOf(given.task);
-  const workspace = given.workspace === undefined ? null : workspaceOf(given.workspace);
+  const workspace = given.workspace ? workspaceOf(given.workspace) : null;
   const use = given.use ?? null;
   const opening = await openAgent(parts, context, { agent: given.agent, task, workspace, use });
   const session = newSession({ parts, context, opening, task, workspace });

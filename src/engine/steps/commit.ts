@@ -2,6 +2,7 @@ import { z } from "zod";
 import { clip } from "../../base/text.ts";
 import type { Action, ActionContext } from "../../contracts/action.ts";
 import type { Changes, CommitInfo, Workspace } from "../../contracts/workspace.ts";
+import { cleanCommitMessage, fallbackCommitMessage } from "../../domain/commit-message.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
 import type { TaskSpec } from "../../domain/task.ts";
 import { taskText } from "./agent-prompt.ts";
@@ -17,15 +18,13 @@ import { storyOf } from "./story.ts";
 const MESSAGE_AGENT = "commit_message";
 const DIFF_CHARS = 40_000;
 const TASK_CHARS = 4_000;
-const MESSAGE_CHARS = 4_000;
-const SUBJECT_CHARS = 100;
 const RUN_TRAILER = "Agent-Runner-Run";
 const STEP_TRAILER = "Agent-Runner-Step";
 
 const input = z.strictObject({
   workspace: workspaceSchema,
-  message: z.string().min(1).optional().describe("Absent means that a model writes it from the diff."),
-  task: taskSchema.optional(),
+  message: z.string().min(1).nullish().describe("Absent means that a model writes it from the diff."),
+  task: taskSchema.nullish(),
   verdict: claimSchema
     .nullish()
     .describe(
@@ -57,7 +56,7 @@ export function commitAction(parts: StepParts): Action {
       const workspace = workspaceOf(given.workspace);
       const tree = await readTree(parts, context, { key: "tree", workspace });
       if (given.verdict) checkEvidence(given.verdict, tree);
-      const task = given.task === undefined ? null : taskOf(given.task);
+      const task = given.task ? taskOf(given.task) : null;
       const base = await readConflicts(parts, context, workspace);
       const empty = { branch: workspace.branch, base_moved: base.baseMoved, conflicts: [...base.paths] };
       if (tree.count === 0) {
@@ -152,7 +151,7 @@ async function readConflicts(
   return found;
 }
 
-/** By a model from the diff; by the plain function of `parts` when there is no such agent or it has no usable answer. */
+/** By a model from the diff; by rule when there is no such agent or it has no usable answer. */
 async function writeMessage(
   parts: StepParts,
   context: ActionContext,
@@ -167,7 +166,7 @@ async function writeMessage(
     label: "read the diff",
     perform: async (call) => {
       const changes = unwrap(await parts.workspaces.changes(workspace, call.signal));
-      return { fallback: parts.commitMessage(changes, task), prompt: redact(messagePrompt(changes, task)) };
+      return { fallback: fallbackCommitMessage(changes.files), prompt: redact(messagePrompt(changes, task)) };
     },
   });
   if (agent === null) return written.fallback;
@@ -186,7 +185,7 @@ async function writeMessage(
         ...(temperature !== undefined && { temperature }),
       },
     });
-    const message = reply.finish === "stop" ? usableMessage(reply.text) : null;
+    const message = reply.finish === "stop" ? cleanCommitMessage(reply.text) : null;
     if (message !== null) return message;
     storyOf(context).note("message_fallback", { reason: "the model's answer was no commit message" });
   } catch (thrown) {
@@ -207,17 +206,4 @@ function messagePrompt(changes: Changes, task: TaskSpec | null): string {
   ];
   if (task !== null) parts.unshift(clip(taskText(task), TASK_CHARS).text);
   return parts.join("\n\n");
-}
-
-/** Subject, empty line, body; without fences, and without trailers that are ours to set. `null` when nothing is left. */
-export function usableMessage(text: string): string | null {
-  const lines = text
-    .trim()
-    .split("\n")
-    .filter((line) => !line.startsWith("```") && !/^agent-runner-[a-z]+:/i.test(line))
-    .map((line) => line.trimEnd());
-  const [subject = "", ...body] = lines.join("\n").trim().split("\n");
-  if (subject === "" || subject.length > SUBJECT_CHARS) return null;
-  const rest = body.join("\n").trim();
-  return clip(rest === "" ? subject : `${subject}\n\n${rest}`, MESSAGE_CHARS).text;
 }

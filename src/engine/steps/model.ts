@@ -12,10 +12,10 @@ import { usageSchema, usageToWire } from "./shapes.ts";
 const DEFAULT_OUTPUT_TOKENS = 8_192;
 
 const input = z.strictObject({
-  agent: z.string().optional().describe("Agent whose prompt and model are used; its tools are not."),
+  agent: z.string().nullish().describe("Agent whose prompt and model are used; its tools are not."),
   prompt: z.string().min(1),
-  system: z.string().optional().describe("Instead of the agent's prompt."),
-  use: z.string().optional().describe("`provider/model`"),
+  system: z.string().nullish().describe("Instead of the agent's prompt."),
+  use: z.string().nullish().describe("`provider/model`"),
 });
 
 const output = z.object({ text: z.string(), usage: usageSchema, cost_micros: z.number().nullable() });
@@ -28,7 +28,7 @@ export function modelAction(parts: StepParts): Action {
     input,
     output,
     async perform(given, context) {
-      const agent = given.agent === undefined ? null : agentNamed(parts, given.agent);
+      const agent = given.agent ? agentNamed(parts, given.agent) : null;
       const use = given.use ?? agent?.model.use;
       const temperature = agent?.model.temperature;
       const { reply, record } = await callOnce(parts, context, {

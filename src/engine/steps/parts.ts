@@ -3,9 +3,8 @@ import type { Gates } from "../../contracts/gates.ts";
 import type { ModelGateway } from "../../contracts/model-gateway.ts";
 import type { Sandbox } from "../../contracts/sandbox.ts";
 import type { ToolBox } from "../../contracts/tool.ts";
-import type { Changes, Workspaces } from "../../contracts/workspace.ts";
+import type { Workspaces } from "../../contracts/workspace.ts";
 import type { AgentSpec } from "../../domain/agent.ts";
-import type { TaskSpec } from "../../domain/task.ts";
 import type { Authorize } from "../authorize.ts";
 
 /** How an earlier run failed: shown to the next one, so that it does not make the same mistake. */
@@ -28,8 +27,6 @@ export interface StepParts {
   readonly author: { readonly name: string; readonly email: string };
   /** Absolute; holds one folder a run for steps that have no workspace. */
   readonly scratchRoot: string;
-  /** The message of a commit when no model wrote one. Deterministic. */
-  commitMessage(changes: Changes, task: TaskSpec | null): string;
   /** A map of the repository for a task within a budget of tokens; may reject, which is told and not fatal. */
   contextMap?(request: {
     readonly root: string;

@@ -13,8 +13,8 @@ import { type AgentEnding, reportText } from "./report-text.ts";
 import { workspaceOf, workspaceSchema } from "./shapes.ts";
 
 const input = z.strictObject({
-  workspace: workspaceSchema.optional().describe("Whose changes become `diff.patch`."),
-  title: z.string().optional(),
+  workspace: workspaceSchema.nullish().describe("Whose changes become `diff.patch`."),
+  title: z.string().nullish(),
 });
 const output = z.object({ artifacts: z.array(z.string()) });
 
@@ -31,7 +31,7 @@ export function reportAction(parts: StepParts): Action {
     input,
     output,
     async perform(given, context) {
-      const workspace = given.workspace === undefined ? null : workspaceOf(given.workspace);
+      const workspace = given.workspace ? workspaceOf(given.workspace) : null;
       const diff = workspace && (await saveDiff(parts, context, workspace));
       const facts = context.facts();
       const record = runRecord(facts, {
@@ -47,10 +47,9 @@ export function reportAction(parts: StepParts): Action {
       const pretty = (value: Json) => `${JSON.stringify(redactTexts(value, parts.redact), null, 2)}\n`;
       const { endings, verdicts } = evidenceIn(facts);
       const title = given.title ?? context.run.title;
-      const saved = diff === null ? [] : ["diff.patch"];
+      const saved = diff === null ? [] : [diff.artifact];
       const save = async (name: string, kind: string, of: { mediaType: string; content: string }) => {
-        await context.saveArtifact({ name, kind, ...of });
-        saved.push(name);
+        saved.push((await context.saveArtifact({ name, kind, ...of })).id);
       };
       await save("gates.json", "gates", { mediaType: "application/json", content: pretty(verdicts) });
       const text = reportText(record, { title, files: diff?.files ?? [], endings });
@@ -62,7 +61,11 @@ export function reportAction(parts: StepParts): Action {
 }
 
 /** The patch goes to the artifact store, so that a large one never weighs on the journal. */
-async function saveDiff(parts: StepParts, context: ActionContext, workspace: Workspace): Promise<Diff> {
+async function saveDiff(
+  parts: StepParts,
+  context: ActionContext,
+  workspace: Workspace,
+): Promise<Diff & { readonly artifact: string }> {
   const diff = await onceOf<Diff>(context, "diff", {
     effect: "pure",
     request: { diff: workspace.root },
@@ -78,8 +81,13 @@ async function saveDiff(parts: StepParts, context: ActionContext, workspace: Wor
     const text = `the artifact store lost the diff ${diff.sha256}`;
     throw new FailureError(failure("not_found", text));
   }
-  await context.saveArtifact({ name: "diff.patch", kind: "diff", mediaType: "text/x-diff", content });
-  return diff;
+  const saved = await context.saveArtifact({
+    name: "diff.patch",
+    kind: "diff",
+    mediaType: "text/x-diff",
+    content,
+  });
+  return { ...diff, artifact: saved.id };
 }
 
 /** What agents said at their end, and the latest verdict of each step that has one. */

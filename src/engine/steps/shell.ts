@@ -14,7 +14,7 @@ const SHOWN_CHARS = 2_000;
 const LABEL_CHARS = 80;
 
 const input = z.strictObject({
-  workspace: workspaceSchema.optional().describe("Where it runs; absent means a folder of the run."),
+  workspace: workspaceSchema.nullish().describe("Where it runs; absent means a folder of the run."),
   run: z.string().min(1).describe("One line for the system's shell."),
   timeout: durationSchema.default(LIMITS.commandTimeoutMs),
   allow_failure: z.boolean().default(false).describe("A non-zero exit code is an output, not a failure."),

@@ -1,23 +1,21 @@
 import { isAbsolute } from "node:path";
 import { z } from "zod";
-import { slug } from "../../base/text.ts";
 import type { Action, ActionContext } from "../../contracts/action.ts";
 import type { Workspace, WorkspaceRequest } from "../../contracts/workspace.ts";
+import { taskBranch } from "../../domain/branch-name.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
-import type { TaskSpec } from "../../domain/task.ts";
 import { defineAction } from "./define-action.ts";
 import { onceOf, throwIfAborted, unwrap } from "./effects.ts";
 import type { StepParts } from "./parts.ts";
 import { taskOf, taskSchema, workspaceSchema, workspaceToWire } from "./shapes.ts";
 
-const SLUG_CHARS = 40;
 const RUN_CHARS = 6;
 
 const input = z.strictObject({
   repo: z.string().min(1).describe("Absolute path of the target repository."),
-  base: z.string().optional().describe("Branch, tag or commit to start from; absent means HEAD."),
+  base: z.string().nullish().describe("Branch, tag or commit to start from; absent means HEAD."),
   task: taskSchema,
-  branch: z.string().optional().describe("Absent means `feature/task-<id>-<title>`."),
+  branch: z.string().nullish().describe("Absent means `feature/task-<id>-<title>`."),
   allow_dirty: z.boolean().default(false),
 });
 
@@ -33,14 +31,16 @@ export function workspaceAction(parts: StepParts): Action {
         const text = `repo: "${given.repo}" is not an absolute path`;
         throw new FailureError(failure("invalid_input", text, { repo: given.repo }));
       }
+      const task = taskOf(given.task);
+      const runEnd = context.run.id.slice(-RUN_CHARS);
       const request: WorkspaceRequest = {
         run: context.run.id,
         repo: given.repo,
-        ...(given.base !== undefined && given.base !== "" && { base: given.base }),
-        branch: given.branch ?? branchFor(taskOf(given.task), context.run.id),
+        ...(given.base && { base: given.base }),
+        branch: given.branch || taskBranch({ id: task.id || runEnd, title: task.title }),
         allowDirty: given.allow_dirty,
       };
-      const isOurName = given.branch === undefined;
+      const isOurName = !given.branch;
       const workspace = await prepare(parts, context, { request, isOurName });
       context.note("workspace_ready", { branch: workspace.branch, base_commit: workspace.baseCommit });
       return workspaceToWire(workspace);
@@ -69,10 +69,4 @@ function prepare(
       return unwrap(result);
     },
   });
-}
-
-/** `feature/task-{id}-{slug}`; a task without an id takes the end of the run's. */
-export function branchFor(task: TaskSpec, run: string): string {
-  const id = task.id === "" ? run.slice(-RUN_CHARS) : slug(task.id, SLUG_CHARS);
-  return `feature/task-${id}-${slug(task.title, SLUG_CHARS)}`;
 }
