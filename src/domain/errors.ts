@@ -265,10 +265,21 @@ export const ERRORS = {
     retryable: false,
     remedy: "The agent said that it cannot do the task; its reason is in the message.",
   },
+  agent_bad_answer: {
+    status: 422,
+    retryable: false,
+    remedy: "The answer stayed short of the agent's `validation`; reword the task or relax the thresholds.",
+  },
   gates_failed: {
     status: 422,
     retryable: false,
     remedy: "The gates stayed red after the last repair round; their output is in gates.json.",
+  },
+
+  stale_verdict: {
+    status: 409,
+    retryable: false,
+    remedy: "Something was written after the gates ran; run them again before the commit.",
   },
 
   // The repository and the tools.
@@ -279,6 +290,11 @@ export const ERRORS = {
   },
   tool_invalid_input: { status: 422, retryable: false, remedy: "Correct the named argument of the tool." },
   tool_failed: { status: 422, retryable: false, remedy: "The tool's message says what happened." },
+  command_failed: {
+    status: 422,
+    retryable: false,
+    remedy: "The command's output says what happened; allow the failure if it is expected.",
+  },
   command_not_started: {
     status: 422,
     retryable: false,
