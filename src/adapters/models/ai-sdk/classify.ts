@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { APICallError, JSONParseError, TypeValidationError } from "@ai-sdk/provider";
 import { isJsonObject } from "../../../base/json.ts";
 import { clip } from "../../../base/text.ts";
@@ -37,7 +38,7 @@ export function classifyThrown(error: unknown, context: Context): Classified {
     return { failure: badReply(error, context) };
   }
   if (isNetworkError(error)) return broken(error, context);
-  const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const said = error instanceof Error ? `${error.name}: ${error.message}` : inspect(error, { depth: 1 });
   return { failure: make("model_bad_reply", said, context) };
 }
 
@@ -84,6 +85,10 @@ function brokenStream(error: APICallError, context: Context): Classified {
 /** The connection could not be made, or broke: before the answer began nothing was lost, after it the answer was. */
 function broken(error: unknown, context: Context): Classified {
   const reason = deepest(error);
+  // The HTTP client's own limits, which lie beyond ours unless ours were raised.
+  if (/UND_ERR_(HEADERS|BODY)_TIMEOUT/.test(reason)) {
+    return { failure: make("model_timeout", `sent nothing for too long: ${reason}`, context) };
+  }
   if (context.responded) {
     return { failure: make("model_truncated", `broke the connection during its answer: ${reason}`, context) };
   }
@@ -161,7 +166,7 @@ function deepest(error: unknown): string {
     if (!(current instanceof Error) || !(current.cause instanceof Error)) break;
     current = current.cause;
   }
-  if (!(current instanceof Error)) return String(current);
+  if (!(current instanceof Error)) return inspect(current, { depth: 1 });
   const code = "code" in current && typeof current.code === "string" ? current.code : "";
   return current.message === "" || current.message.includes(code)
     ? current.message || code

@@ -56,6 +56,11 @@ export interface Dialect {
   readonly secrets: readonly string[];
 }
 
+/** A text as a provider sent it; anything else than a text is empty. */
+export function word(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** A count of tokens as a provider sent it; anything else than a count is 0. */
 export function count(value: unknown): number {
   return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.round(value) : 0;

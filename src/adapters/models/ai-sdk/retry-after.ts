@@ -25,7 +25,8 @@ function inUnits(text: string | undefined, unitMs: number): number | null {
 
 function untilDate(text: string | undefined, theirNow: string | undefined, ourNow: number): number | null {
   const then = Date.parse(text ?? "");
-  if (Number.isNaN(then)) return null;
+  // A parser of dates makes a year out of any number.
+  if (Number.isNaN(then) || !/gmt/i.test(text ?? "")) return null;
   const theirs = Date.parse(theirNow ?? "");
   return then - (Number.isNaN(theirs) ? ourNow : theirs);
 }

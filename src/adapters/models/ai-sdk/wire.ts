@@ -11,7 +11,7 @@ export interface WireLimits {
   readonly idleMs: number;
 }
 
-export const DEFAULT_WIRE_LIMITS: WireLimits = { firstByteMs: 300_000, idleMs: 90_000 };
+export const DEFAULT_WIRE_LIMITS: WireLimits = { firstByteMs: 240_000, idleMs: 90_000 };
 
 const HEAD_CHARS = 400;
 const MAX_LINE_CHARS = 8_388_608;

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from "../../../base/json.ts";
 import type { Usage } from "../../../domain/message.ts";
-import { count, type WireView } from "../ai-sdk/dialect.ts";
+import { count, type WireView, word } from "../ai-sdk/dialect.ts";
 
 /** Folds one event of `/v1/messages`. The prompt's usage comes with `message_start`, the rest with `message_delta`. */
 export function observeAnthropic(view: WireView, event: JsonObject): WireView {
@@ -22,7 +22,7 @@ export function observeAnthropic(view: WireView, event: JsonObject): WireView {
       const error = isJsonObject(event.error) ? event.error : {};
       return {
         ...view,
-        error: { kind: String(error.type ?? ""), message: String(error.message ?? "") },
+        error: { kind: word(error.type), message: word(error.message) },
       };
     }
     default:

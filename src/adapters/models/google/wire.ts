@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from "../../../base/json.ts";
 import { addUsage, type Usage } from "../../../domain/message.ts";
-import { count, type WireView } from "../ai-sdk/dialect.ts";
+import { count, type WireView, word } from "../ai-sdk/dialect.ts";
 
 /** A long answer may come in several requests; this reason says that the next one follows. */
 const CONTINUES = "CONTINUATION";
@@ -12,7 +12,7 @@ export function observeGoogle(view: WireView, event: JsonObject): WireView {
     const status = typeof error.code === "number" ? { status: error.code } : {};
     return {
       ...view,
-      error: { kind: String(error.status ?? ""), message: String(error.message ?? ""), ...status },
+      error: { kind: word(error.status), message: word(error.message), ...status },
     };
   }
   const before = banked(view);

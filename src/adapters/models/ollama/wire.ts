@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../../base/json.ts";
 import type { Usage } from "../../../domain/message.ts";
-import { count, type WireView } from "../ai-sdk/dialect.ts";
+import { count, type WireView, word } from "../ai-sdk/dialect.ts";
 
 /** The SDK takes an answer with tool calls for a whole one, whatever the server says. */
 const REASONS: Readonly<Record<string, WireView["reason"]>> = {
@@ -17,7 +17,7 @@ export function observeOllama(view: WireView, line: JsonObject): WireView {
   }
   const model = typeof line.model === "string" ? line.model : view.model;
   if (line.done !== true) return { ...view, model };
-  const reason = REASONS[String(line.done_reason)];
+  const reason = REASONS[word(line.done_reason)];
   return {
     ...view,
     model,

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from "../../../base/json.ts";
 import type { Usage } from "../../../domain/message.ts";
-import { count, type InBandError, type WireView } from "../ai-sdk/dialect.ts";
+import { count, type InBandError, type WireView, word } from "../ai-sdk/dialect.ts";
 
 /** Folds one chunk of `/chat/completions`. Usage comes in the last chunk, which has no choices. */
 export function observeOpenAi(view: WireView, event: JsonObject): WireView {
@@ -44,10 +44,10 @@ function errorOf(event: JsonObject): InBandError | null {
   const body = isJsonObject(error) ? error : event.object === "error" ? event : null;
   if (body === null) return null;
   const kind = [body.type, body.code].find((value) => typeof value === "string");
-  const status = Number(body.code);
+  const status = typeof body.code === "object" ? Number.NaN : Number(body.code);
   return {
-    kind: typeof kind === "string" ? kind : "",
-    message: String(body.message ?? ""),
+    kind: word(kind),
+    message: word(body.message),
     ...(status >= 400 && status < 600 ? { status } : {}),
   };
 }
