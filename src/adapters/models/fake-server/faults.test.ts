@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { realClock } from "../../../../tests/support/real-clock.ts";
 import type { ModelProvider, ModelRequest, ModelResult } from "../../../contracts/model-provider.ts";
 import { anthropicProvider } from "../anthropic/provider.ts";
@@ -60,9 +60,19 @@ function ask(name: string, headers: Headers, change: Partial<ModelRequest> = {})
 }
 
 describe.each(NAMES)("%s", (name) => {
+  // A library that prints an error instead of telling it has swallowed it.
+  const printed = [vi.spyOn(console, "warn"), vi.spyOn(console, "error")];
+  afterEach(() => {
+    for (const spy of printed) expect(spy).not.toHaveBeenCalled();
+  });
+
   test.each(FAULT_KINDS)("calls %s what it is, and never an answer", async (kind) => {
     const result = await ask(name, { "x-fake-fault": kind });
     expect(result.ok ? `answered: ${result.reply.text}` : result.failure.code).toBe(FAULT_CODES[kind]);
+    const said = result.ok ? "" : result.failure.message;
+    expect(said).not.toContain("sk-test-key");
+    if (kind === "truncated") expect(said).toBe(`${name} ended its stream without an end marker`);
+    if (kind === "no_usage") expect(said).toBe(`${name} ended its stream without saying what was used`);
   });
 
   test.each(["none", "split=1", "split=7,comments", "crlf", "comments"])(
