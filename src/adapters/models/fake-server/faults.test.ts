@@ -31,18 +31,22 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 type Headers = Readonly<Record<string, string>>;
-const limits = { firstByteMs: 250, idleMs: 250 };
+/** Short where silence is the point; long where a busy machine must not look like it. */
+const depsFor = (headers: Headers) => {
+  const ms = ["stall", "hang"].includes(headers["x-fake-fault"] ?? "") ? 300 : 20_000;
+  return { clock: realClock, limits: { firstByteMs: ms, idleMs: ms } };
+};
 const PROVIDERS: Readonly<Record<string, (headers: Headers) => ModelProvider>> = {
   anthropic: (headers) =>
-    anthropicProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, { clock: realClock, limits }),
+    anthropicProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, depsFor(headers)),
   openai: (headers) =>
     openAiCompatibleProvider(
       { name: "openai", apiKey: "sk-test-key", baseUrl: `${fake.url}/v1`, headers },
-      { clock: realClock, limits },
+      depsFor(headers),
     ),
   google: (headers) =>
-    googleProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, { clock: realClock, limits }),
-  ollama: (headers) => ollamaProvider({ baseUrl: fake.url, headers }, { clock: realClock, limits }),
+    googleProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, depsFor(headers)),
+  ollama: (headers) => ollamaProvider({ baseUrl: fake.url, headers }, depsFor(headers)),
 };
 const NAMES = Object.keys(PROVIDERS);
 
