@@ -69,8 +69,8 @@ function checkReference(reference: Reference, check: Check): void {
 }
 
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  item: "`item` is only there in `with` and `outputs` of a step with `foreach`",
-  index: "`index` is only there in `with` and `outputs` of a step with `foreach`",
+  item: "`item` is only there in the `with` of a step with `foreach`",
+  index: "`index` is only there in the `with` of a step with `foreach`",
   result: "`result` is only there in the `outputs` of a step",
 };
 

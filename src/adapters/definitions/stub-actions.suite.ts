@@ -4,110 +4,134 @@ import { ok } from "../../domain/errors.ts";
 
 /** The signatures of the product's actions, for tests of definitions. They do nothing. */
 const text: JsonObject = { type: "string" };
-const duration: JsonObject = { type: "string" };
+const number: JsonObject = { type: "number" };
+const boolean: JsonObject = { type: "boolean" };
 const any: JsonObject = {};
-const object = (properties: JsonObject, required: readonly string[] = [], open = false): JsonObject => ({
+const duration: JsonObject = { anyOf: [{ type: "integer" }, { type: "string" }] };
+const list = (items: JsonObject): JsonObject => ({ type: "array", items });
+const nullable = (schema: JsonObject): JsonObject => ({ anyOf: [schema, { type: "null" }] });
+const open = (properties: JsonObject, required: readonly string[]): JsonObject => ({
   type: "object",
   properties,
   required: [...required],
-  ...(open ? {} : { additionalProperties: false }),
 });
-const list = (items: JsonObject): JsonObject => ({ type: "array", items });
-const number: JsonObject = { type: "number" };
-const boolean: JsonObject = { type: "boolean" };
-const nullable = (schema: JsonObject): JsonObject => ({ anyOf: [schema, { type: "null" }] });
+const object = (properties: JsonObject, required: readonly string[] = []): JsonObject => ({
+  ...open(properties, required),
+  additionalProperties: false,
+});
 
 const workspace = object({
-  run: text,
-  repo: text,
-  root: text,
-  branch: text,
-  base_ref: text,
-  base_commit: text,
+  ...{ run: text, repo: text, root: text, branch: text, base_ref: text, base_commit: text },
 });
-const usage = object({ input_tokens: number, output_tokens: number, cost_usd: nullable(number) }, [], true);
+const usage = object({
+  ...{ input: number, cache_read: number, cache_write: number, output: number, reasoning: number },
+});
+const verdict = object({ passed: boolean, gates: list(any), tree_hash: text });
+const claim = nullable(open({ passed: boolean, tree_hash: text }, ["passed", "tree_hash"]));
 const task: JsonObject = {
-  anyOf: [text, object({ id: text, title: text, description: text }, ["title"], true)],
+  anyOf: [text, open({ id: text, title: text, description: text }, [])],
 };
 
-type Signature = readonly [description: string, input: JsonObject, output: JsonObject];
+interface Signature {
+  readonly description: string;
+  readonly input: JsonObject;
+  readonly output: JsonObject;
+}
 
 const SIGNATURES: Readonly<Record<string, Signature>> = {
-  model: [
-    "Asks a model once.",
-    object({ agent: text, prompt: text, system: text, use: text }, ["prompt"]),
-    object({ text, usage }),
-  ],
-  agent: [
-    "Lets an agent work on a task with its tools.",
-    object({ agent: text, task, workspace, context: any, use: text }, ["agent", "task"]),
-    object({
-      outcome: { enum: ["done", "nothing_to_do", "cannot"] },
-      summary: text,
-      answer: text,
-      turns: number,
-      usage,
-      verdict: any,
+  model: {
+    description: "Asks a model once and returns its text.",
+    input: object({ agent: text, prompt: text, system: text, use: text }, ["prompt"]),
+    output: object({ text, usage, cost_micros: nullable(number) }),
+  },
+  agent: {
+    description: "An agent works on a task with tools.",
+    input: object({ agent: text, task, workspace, use: text }, ["agent", "task"]),
+    output: object({
+      outcome: { enum: ["done", "nothing_to_do"] },
+      ...{ summary: text, answer: text, turns: number, usage, cost_micros: nullable(number) },
+      ...{ files_modified: list(text), verdict: nullable(verdict) },
     }),
-  ],
-  workspace: [
-    "Makes a git worktree of its own for the run.",
-    object({ repo: text, base: nullable(text), task, branch: nullable(text) }, ["repo", "task"]),
-    workspace,
-  ],
-  gates: [
-    "Runs the quality gates of the repository.",
-    object({ workspace }, ["workspace"]),
-    object({ passed: boolean, gates: list(any) }),
-  ],
-  commit: [
-    "Commits what has changed.",
-    object({ workspace, message: text, agent: text }, ["workspace"]),
-    object({ kind: { enum: ["committed", "nothing"] }, commit: nullable(text), files: list(any) }),
-  ],
-  push: [
-    "Pushes the branch to a remote.",
-    object({ workspace, remote: text }, ["workspace", "remote"]),
-    object({ remote: text, ref: text, commit: text }),
-  ],
-  report: [
-    "Leaves the report of the run as artifacts.",
-    object({ workspace: nullable(workspace) }),
-    object({ artifacts: list(any) }),
-  ],
-  shell: [
-    "Runs a command in the sandbox.",
-    object({ workspace, run: text, timeout: duration }, ["run"]),
-    object({ exit_code: number, stdout: text, stderr: text }),
-  ],
-  files: [
-    "Writes files into the workspace.",
-    object({ workspace, write: list(object({ path: text, content: text }, ["path", "content"])) }, [
+  },
+  workspace: {
+    description: "Makes a git worktree of its own for the run.",
+    input: object({ repo: text, base: text, task, branch: text, allow_dirty: boolean }, ["repo", "task"]),
+    output: workspace,
+  },
+  gates: {
+    description: "Runs the quality gates of the repository.",
+    input: object({ workspace }, ["workspace"]),
+    output: verdict,
+  },
+  commit: {
+    description: "Commits what has changed.",
+    input: object({ workspace, message: text, task, verdict: claim }, ["workspace"]),
+    output: object({
+      kind: { enum: ["committed", "nothing"] },
+      ...{ commit: nullable(text), branch: text, files: list(text), kept_out: list(any) },
+      ...{ message: nullable(text), base_moved: boolean, conflicts: list(text) },
+    }),
+  },
+  push: {
+    description: "Pushes the branch of a workspace to a remote.",
+    input: object({ workspace, remote: text }, ["workspace", "remote"]),
+    output: object({ remote: text, ref: text, commit: text }),
+  },
+  report: {
+    description: "Leaves the report of the run as artifacts.",
+    input: object({ workspace }),
+    output: object({ artifacts: list(any) }),
+  },
+  shell: {
+    description: "Runs a command in the sandbox.",
+    input: object({ workspace, run: text, timeout: duration, allow_failure: boolean, repeatable: boolean }, [
+      "run",
+    ]),
+    output: object({ exit_code: nullable(number), stdout: text, stderr: text, ms: number }),
+  },
+  files: {
+    description: "Writes files into a workspace.",
+    input: object({ workspace, write: list(object({ path: text, content: text }, ["path", "content"])) }, [
       "workspace",
       "write",
     ]),
-    object({ written: list(text) }),
-  ],
-  approval: [
-    "Asks a person.",
-    object({ title: text, details: any, risk: { enum: ["low", "medium", "high"] }, timeout: duration }, [
-      "title",
-    ]),
-    object({ answer: text, by: text, comment: text }),
-  ],
-  wait: ["Waits for a signal or a time.", object({ signal: text, for: duration }), object({ body: any })],
-  workflow: [
-    "Starts a child run.",
-    object({ name: text, inputs: { type: "object" }, wait: boolean }, ["name"]),
-    object({ run: text, status: text, output: any }),
-  ],
-  send: [
-    "Sends a signal to another run.",
-    object({ to: text, name: text, body: any }, ["to", "name"]),
-    object({}),
-  ],
-  noop: ["Gives its input back.", { type: "object" }, { type: "object" }],
-  fail: ["Fails.", object({ message: text, retryable: boolean }), object({})],
+    output: object({ written: list(text) }),
+  },
+  approval: {
+    description: "Asks a person.",
+    input: object(
+      {
+        title: text,
+        details: any,
+        risk: { enum: ["low", "medium", "high"] },
+        timeout: duration,
+        on_denied: { enum: ["fail", "continue"] },
+      },
+      ["title"],
+    ),
+    output: object({ answer: { enum: ["approved", "denied", "expired"] }, by: text, comment: text }),
+  },
+  wait: {
+    description: "Waits for a signal or a time.",
+    input: object({ signal: text, for: duration }),
+    output: object({ body: any, from: nullable(text) }),
+  },
+  workflow: {
+    description: "Starts a child run.",
+    input: object({ name: text, inputs: { type: "object" }, title: text, wait: boolean }, ["name"]),
+    output: object({ run: text, status: { enum: ["queued", "completed"] }, output: any }),
+  },
+  send: {
+    description: "Sends a signal to another run.",
+    input: object({ to: text, name: text, body: any }, ["to", "name"]),
+    output: object({}),
+  },
+  noop: { description: "Gives its input back.", input: { type: "object" }, output: { type: "object" } },
+  fail: {
+    description: "Fails.",
+    input: object({ message: text, code: text, retryable: boolean }, ["message"]),
+    output: object({}),
+  },
 };
 
 export const TOOL_NAMES = [
@@ -117,11 +141,9 @@ export const TOOL_NAMES = [
 
 export function stubActions(): Actions {
   const all = Object.entries(SIGNATURES).map(
-    ([name, [description, input, output]]): Action => ({
+    ([name, signature]): Action => ({
       name,
-      description,
-      input,
-      output,
+      ...signature,
       parse: (given: Json) => ok(given),
       perform: (given: Json) => Promise.resolve(given),
     }),

@@ -169,7 +169,7 @@ function checkStepExpressions(step: Read["steps"][number], known: Known, report:
   const { spec } = step;
   const member = spec.foreach === undefined ? [] : (["item", "index"] as const);
   for (const { part, path, bare } of step.bare) {
-    const also = part === "outputs" ? [...member, "result" as const] : [];
+    const also = part === "outputs" ? (["result"] as const) : [];
     checkExpression({ expression: bare.expression, path, at: bare.at, also, step: spec.id }, known, report);
   }
   for (const found of collectExpressions(spec.with)) {

@@ -89,6 +89,12 @@ describe("evaluate", () => {
     expect(message("result")).toContain("`outputs`");
   });
 
+  it("says when an optional holds nothing", () => {
+    expect(expressions.evaluate("inputs.?missing", scope)).toEqual({ ok: true, value: null, absent: true });
+    expect(expressions.evaluate("steps.build.error.?code", scope)).toMatchObject({ absent: true });
+    expect(expressions.evaluate("inputs.?nothing", scope)).toEqual({ ok: true, value: null });
+  });
+
   it.each([
     ["inputs.nmae", "`inputs` has no `nmae`; did you mean `name`?"],
     ["steps.biuld.outputs", "`steps` has no `biuld`; did you mean `build`?"],

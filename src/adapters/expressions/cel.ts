@@ -1,4 +1,4 @@
-import { type ASTNode, Environment, type ParseResult } from "@marcbachmann/cel-js";
+import { type ASTNode, Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import { type Json, jsonDepth } from "../../base/json.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { Reference, References } from "../../domain/template.ts";
@@ -61,7 +61,8 @@ export function createExpressions(): Expressions & References {
       try {
         const value = code.run(celScope(scope, code.wanted));
         settle(current.meter);
-        return { ok: true, value: fromCel(value) };
+        const absent = value instanceof Optional && !value.hasValue();
+        return absent ? { ok: true, value: null, absent } : { ok: true, value: fromCel(value) };
       } catch (error) {
         return { ok: false, message: explain(error, { functions, scope }).message };
       } finally {

@@ -73,8 +73,8 @@ export class Verbs {
     return { kind: "created", id };
   }
 
-  claim(worker: string, limit: number): Claim[] {
-    if (!this.#state.workers.has(worker)) return [];
+  claim(worker: string, limit: number): Claim[] | null {
+    if (!this.#state.workers.has(worker)) return null;
     const ready = this.#state.runs.filter((run) => run.place.at === "ready").sort(byPlace);
     return ready.slice(0, Math.max(0, limit)).map((run) => {
       this.#state.fence += 1;
