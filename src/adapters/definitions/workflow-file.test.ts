@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest";
 import type { Diagnostic } from "../../contracts/definitions.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { formatDiagnostics } from "./source.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 import { workflowHash } from "./workflow-file.ts";
 
 const definitions = createDefinitions({
-  actions: stubActions(),
+  actions: builtInActions(),
   expressions: createExpressions(),
   toolNames: TOOL_NAMES,
 });
@@ -135,7 +135,7 @@ const rows: Readonly<Record<string, Row>> = {
     text: `${HEAD}steps:\n  - id: a\n    uses: ⟦agnet\n`,
     path: "steps[0].uses",
     message: "there is no action `agnet`",
-    expected: "one of model, agent",
+    expected: "one of agent, approval",
     suggestion: "agent",
   },
   "a bad duration": {
