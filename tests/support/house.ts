@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtInActions, TOOL_NAMES } from "../../src/adapters/definitions/built-in.suite.ts";
 import { createDefinitions } from "../../src/adapters/definitions/definitions.ts";
 import { checkInputs } from "../../src/adapters/definitions/inputs.ts";
-import { stubActions, TOOL_NAMES } from "../../src/adapters/definitions/stub-actions.suite.ts";
 import { createExpressions } from "../../src/adapters/expressions/cel.ts";
 import { createLive } from "../../src/adapters/live/in-process.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/adapters/store/sqlite/open.ts";
@@ -113,7 +113,7 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     workflows,
     artifacts,
     definitions: createDefinitions({
-      actions: stubActions(),
+      actions: builtInActions(),
       expressions: createExpressions(),
       toolNames: TOOL_NAMES,
     }),

@@ -3,12 +3,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AgentSpec } from "../../domain/agent.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { formatDiagnostics } from "./source.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 
 const definitions = createDefinitions({
-  actions: stubActions(),
+  actions: builtInActions(),
   expressions: createExpressions(),
   toolNames: TOOL_NAMES,
 });

@@ -7,14 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { evaluateTemplate } from "../../domain/template.ts";
 import type { Scope } from "../../domain/workflow.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { checkInputs } from "./inputs.ts";
 import { packageRoot } from "./library.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 
 const run = promisify(execFile);
 const expressions = createExpressions();
-const definitions = createDefinitions({ actions: stubActions(), expressions, toolNames: TOOL_NAMES });
+const definitions = createDefinitions({ actions: builtInActions(), expressions, toolNames: TOOL_NAMES });
 
 /** The demonstration's own files and its own check, without the engine. */
 describe("quarkus-bootstrap-v1", () => {

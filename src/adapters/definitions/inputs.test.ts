@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import type { Json } from "../../base/json.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { checkInputs } from "./inputs.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 
 const definitions = createDefinitions({
-  actions: stubActions(),
+  actions: builtInActions(),
   expressions: createExpressions(),
   toolNames: TOOL_NAMES,
 });

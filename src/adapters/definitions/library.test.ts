@@ -4,12 +4,12 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { collectExpressions } from "../../domain/template.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { loadLibrary, packageRoot } from "./library.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 
 const definitions = createDefinitions({
-  actions: stubActions(),
+  actions: builtInActions(),
   expressions: createExpressions(),
   toolNames: TOOL_NAMES,
 });

@@ -3,11 +3,11 @@ import path from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { packageRoot } from "./library.ts";
 import { schemaFiles } from "./schema-files.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
 
-const files = schemaFiles(stubActions().list(), TOOL_NAMES);
+const files = schemaFiles(builtInActions().list(), TOOL_NAMES);
 const schemaOf = (file: string) => JSON.parse(files[file] ?? "") as object;
 const ajv = new Ajv2020({ strict: true, strictRequired: false, strictTypes: false, allErrors: true });
 const workflow = ajv.compile(schemaOf("schemas/workflow.schema.json"));
@@ -15,10 +15,6 @@ const agent = ajv.compile(schemaOf("schemas/agent.schema.json"));
 const HEAD = 'name: demo\nversion: "1"\ndescription: d\n';
 
 describe("the schemas for editors", () => {
-  it.each(Object.keys(files))("%s is up to date: node scripts/write-schemas.ts", async (file) => {
-    expect(await readFile(path.join(packageRoot(), file), "utf8")).toBe(files[file]);
-  });
-
   it("accept everything that is shipped", async () => {
     for (const name of await readdir(path.join(packageRoot(), "workflows"))) {
       const source = await readFile(path.join(packageRoot(), "workflows", name), "utf8");

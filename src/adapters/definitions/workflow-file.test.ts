@@ -1,15 +1,16 @@
+import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { canonicalJson, type Json } from "../../base/json.ts";
 import type { Diagnostic } from "../../contracts/definitions.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import { createExpressions } from "../expressions/cel.ts";
+import { builtInActions, TOOL_NAMES } from "./built-in.suite.ts";
 import { createDefinitions } from "./definitions.ts";
 import { formatDiagnostics } from "./source.ts";
-import { stubActions, TOOL_NAMES } from "./stub-actions.suite.ts";
-import { workflowHash } from "./workflow-file.ts";
 
 const definitions = createDefinitions({
-  actions: stubActions(),
+  actions: builtInActions(),
   expressions: createExpressions(),
   toolNames: TOOL_NAMES,
 });
@@ -135,7 +136,7 @@ const rows: Readonly<Record<string, Row>> = {
     text: `${HEAD}steps:\n  - id: a\n    uses: ⟦agnet\n`,
     path: "steps[0].uses",
     message: "there is no action `agnet`",
-    expected: "one of model, agent",
+    expected: "one of agent, approval",
     suggestion: "agent",
   },
   "a bad duration": {
@@ -508,7 +509,8 @@ describe("a workflow that is accepted", () => {
     });
     expect(workflow.hash).toMatch(/^[0-9a-f]{64}$/);
     const { hash, ...definition } = workflow;
-    expect(workflowHash(definition)).toBe(hash);
+    const canonical = canonicalJson(definition as unknown as Json);
+    expect(createHash("sha256").update(canonical).digest("hex")).toBe(hash);
   });
 
   it("reads every form of every field", () => {

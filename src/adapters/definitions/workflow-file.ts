@@ -6,7 +6,7 @@ import { ERRORS, type ErrorCode, failure } from "../../domain/errors.ts";
 import { ancestors, checkGraph } from "../../domain/graph.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { collectExpressions, type References } from "../../domain/template.ts";
-import type { Expressions, StepSpec, Workflow } from "../../domain/workflow.ts";
+import type { Expressions, Workflow } from "../../domain/workflow.ts";
 import { checkExpression, type Known } from "./expression-check.ts";
 import { type InputSchema, readInputs } from "./input-schema.ts";
 import { type Bare, bareExpression, milliseconds, type ReadStep, readStep } from "./normalise.ts";
@@ -184,11 +184,4 @@ function checkStepExpressions(step: Read["steps"][number], known: Known, report:
       report,
     );
   }
-}
-
-/** For callers that hold a definition already, e.g. one grown at run time. */
-export function workflowHash(
-  workflow: Omit<Workflow, "hash"> & { readonly steps: readonly StepSpec[] },
-): string {
-  return hashed(workflow).hash;
 }
