@@ -35,7 +35,7 @@ describe("kill -9", { timeout: 900_000 }, () => {
         await house.stop(survivor);
       }
       expect(await house.disagreements()).toEqual([]);
-      expect(house.kills).toBeGreaterThan(5);
+      expect(house.kills).toBeGreaterThan(2);
       kills += house.kills;
     });
   }

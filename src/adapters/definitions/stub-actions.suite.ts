@@ -126,7 +126,11 @@ const SIGNATURES: Readonly<Record<string, Signature>> = {
     input: object({ to: text, name: text, body: any }, ["to", "name"]),
     output: object({}),
   },
-  noop: { description: "Gives its input back.", input: { type: "object" }, output: { type: "object" } },
+  noop: {
+    description: "Gives its input back.",
+    input: { $schema: "https://json-schema.org/draft/2020-12/schema", type: "object" },
+    output: { type: "object" },
+  },
   fail: {
     description: "Fails.",
     input: object({ message: text, code: text, retryable: boolean }, ["message"]),

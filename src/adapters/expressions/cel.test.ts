@@ -93,6 +93,11 @@ describe("evaluate", () => {
     expect(expressions.evaluate("inputs.?missing", scope)).toEqual({ ok: true, value: null, absent: true });
     expect(expressions.evaluate("steps.build.error.?code", scope)).toMatchObject({ absent: true });
     expect(expressions.evaluate("inputs.?nothing", scope)).toEqual({ ok: true, value: null });
+    for (const zero of ["inputs.nothing", "''", "0", "0.0", "[]", "{}", "false", "fromJson('{}')"]) {
+      expect(expressions.evaluate(`optional.ofNonZeroValue(${zero})`, scope)).toMatchObject({ absent: true });
+    }
+    expect(value("optional.ofNonZeroValue(inputs.tags)")).toEqual(["a", "b"]);
+    expect(value("optional.ofNonZeroValue({'a': 0})")).toEqual({ a: 0 });
   });
 
   it.each([

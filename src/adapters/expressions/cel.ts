@@ -162,8 +162,18 @@ function createEnvironment(current: Current): Environment {
   environment.registerFunction("always(): bool", () => true, sync);
   environment.registerFunction("toJson(dyn): string", (value) => JSON.stringify(fromCel(value)), sync);
   environment.registerFunction("fromJson(string): dyn", parseJson, sync);
+  const toOptional = (_: unknown, value: unknown) => (isZero(value) ? Optional.none() : Optional.of(value));
+  environment.registerFunction("OptionalNamespace.ofNonZeroValue(dyn): optional<dyn>", toOptional, sync);
   registerMixedNumbers(environment);
   return environment;
+}
+
+/** CEL's zero values; `null` is one too. */
+function isZero(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  if (value instanceof Map) return value.size === 0;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === "" || value === false || value === 0 || value === 0n;
 }
 
 function parseJson(text: string): unknown {

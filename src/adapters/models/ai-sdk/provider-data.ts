@@ -39,7 +39,7 @@ export function readParts(provider: string, message: AssistantMessage): Assistan
     if (!isJsonObject(piece)) return null;
     const meta = isJsonObject(piece.meta) ? { providerOptions: piece.meta as SharedV4ProviderMetadata } : {};
     if (piece.kind === "tool") {
-      const call = calls.get(String(piece.id));
+      const call = typeof piece.id === "string" ? calls.get(piece.id) : undefined;
       if (call === undefined) return null;
       calls.delete(call.id);
       parts.push({ type: "tool-call", toolCallId: call.id, toolName: call.name, input: call.input, ...meta });

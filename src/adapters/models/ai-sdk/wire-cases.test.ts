@@ -34,7 +34,7 @@ const request: ModelRequest = {
   tools: [],
   maxOutputTokens: 10,
 };
-const limits = { firstByteMs: 2_000, idleMs: 300 };
+const limits = { firstByteMs: 5_000, idleMs: 600 };
 const deps = { clock: realClock, limits };
 const MAKERS = {
   anthropic: (baseUrl: string) => anthropicProvider({ apiKey: "k", baseUrl }, deps),

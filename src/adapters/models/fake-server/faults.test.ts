@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { realClock } from "../../../../tests/support/real-clock.ts";
 import type { ModelProvider, ModelRequest, ModelResult } from "../../../contracts/model-provider.ts";
 import { anthropicProvider } from "../anthropic/provider.ts";
@@ -31,18 +31,22 @@ beforeAll(async () => {
 afterAll(() => fake.close());
 
 type Headers = Readonly<Record<string, string>>;
-const limits = { firstByteMs: 250, idleMs: 250 };
+/** Short where silence is the point; long where a busy machine must not look like it. */
+const depsFor = (headers: Headers) => {
+  const ms = ["stall", "hang"].includes(headers["x-fake-fault"] ?? "") ? 300 : 20_000;
+  return { clock: realClock, limits: { firstByteMs: ms, idleMs: ms } };
+};
 const PROVIDERS: Readonly<Record<string, (headers: Headers) => ModelProvider>> = {
   anthropic: (headers) =>
-    anthropicProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, { clock: realClock, limits }),
+    anthropicProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, depsFor(headers)),
   openai: (headers) =>
     openAiCompatibleProvider(
       { name: "openai", apiKey: "sk-test-key", baseUrl: `${fake.url}/v1`, headers },
-      { clock: realClock, limits },
+      depsFor(headers),
     ),
   google: (headers) =>
-    googleProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, { clock: realClock, limits }),
-  ollama: (headers) => ollamaProvider({ baseUrl: fake.url, headers }, { clock: realClock, limits }),
+    googleProvider({ apiKey: "sk-test-key", baseUrl: fake.url, headers }, depsFor(headers)),
+  ollama: (headers) => ollamaProvider({ baseUrl: fake.url, headers }, depsFor(headers)),
 };
 const NAMES = Object.keys(PROVIDERS);
 
@@ -60,9 +64,19 @@ function ask(name: string, headers: Headers, change: Partial<ModelRequest> = {})
 }
 
 describe.each(NAMES)("%s", (name) => {
+  // A library that prints an error instead of telling it has swallowed it.
+  const printed = [vi.spyOn(console, "warn"), vi.spyOn(console, "error")];
+  afterEach(() => {
+    for (const spy of printed) expect(spy).not.toHaveBeenCalled();
+  });
+
   test.each(FAULT_KINDS)("calls %s what it is, and never an answer", async (kind) => {
     const result = await ask(name, { "x-fake-fault": kind });
     expect(result.ok ? `answered: ${result.reply.text}` : result.failure.code).toBe(FAULT_CODES[kind]);
+    const said = result.ok ? "" : result.failure.message;
+    expect(said).not.toContain("sk-test-key");
+    if (kind === "truncated") expect(said).toBe(`${name} ended its stream without an end marker`);
+    if (kind === "no_usage") expect(said).toBe(`${name} ended its stream without saying what was used`);
   });
 
   test.each(["none", "split=1", "split=7,comments", "crlf", "comments"])(
