@@ -45,6 +45,7 @@ const LONG: readonly FactBody[] = [
   recorded("turn:1/tool/0", { ok: true, value: { text: "x" } }),
   recorded("turn:2/model", { ok: false, details: { record: { ...record, costMicros: null } } }),
   recorded("odd", { ok: true, value: { record: { usage: 1 } } }),
+  recorded("clock", { ok: true, value: 5 }),
   recorded("strange", { ok: true, value: { record: { usage: {} } } }),
   recorded("odder", { ok: true, value: { record: { usage: {}, provider: "p" } } }),
   { kind: "noted", step: "fix", name: "call_refused", data: { tool: "bash", reason: "denied" } },

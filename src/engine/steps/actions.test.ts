@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { compileSchema } from "../../adapters/definitions/json-schema.ts";
 import { authorizeByRisk } from "../authorize.ts";
 import { output, use, worldOf } from "./actions.suite.ts";
 import { defineAction } from "./define-action.ts";
