@@ -157,7 +157,7 @@ function invalid(path: string, message: string): RunArtifactCheck {
 /** The JSON Schema (2020-12) of `run.json`, as published in `schemas/`. */
 export function runArtifactJsonSchema(): object {
   return {
-    $id: `https://agent-runner.dev/schemas/run.v${RUN_ARTIFACT_VERSION}.schema.json`,
+    $id: `urn:agent-runner:run:v${RUN_ARTIFACT_VERSION}`,
     ...z.toJSONSchema(runArtifactSchema),
   };
 }
