@@ -86,6 +86,7 @@ export class Verbs {
   commit(entry: Commit, now: number): Committed {
     const run = this.#state.runs[entry.claim.no - 1];
     if (run?.place.at !== "lease" || run.place.token !== entry.claim.token) return { kind: "fenced" };
+    if (run.id !== entry.claim.run) return { kind: "fenced" };
     const failure = judgeCommit(this.#state, run, entry);
     if (failure !== null) return { kind: "refused", failure };
     this.#write(run, entry, now);
