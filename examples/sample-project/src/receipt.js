@@ -12,5 +12,9 @@ export function receipt(cart) {
   const lines = cart.lines.map(({ article, quantity }) =>
     line(`${quantity} x ${article.name}`, formatCents(article.cents * quantity)),
   );
-  return [...lines, line("Subtotal", formatCents(subtotal(cart))), line("Total", formatCents(total(cart)))].join("\n");
+  return [
+    ...lines,
+    line("Subtotal", formatCents(subtotal(cart))),
+    line("Total", formatCents(total(cart))),
+  ].join("\n");
 }
