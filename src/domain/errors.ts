@@ -33,6 +33,12 @@ export const ERRORS = {
     retryable: false,
     remedy: "Correct the agent file's front matter at the named field.",
   },
+  invalid_gates: {
+    status: 422,
+    retryable: false,
+    remedy:
+      "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
+  },
   invalid_config: {
     status: 400,
     retryable: false,

@@ -47,8 +47,7 @@ export async function commit(opened: Opened, request: CommitRequest, now: number
       return { kind: "committed", info: { ...info, keptOut: staged.keptOut } };
     });
   } finally {
-    // After success it has become the index, and there is nothing to remove.
-    await rm(lock, { force: true });
+    await lock.release();
   }
 }
 
@@ -76,19 +75,35 @@ export function checkTrailer(key: string, value: string): void {
     );
 }
 
+interface IndexLock {
+  /** Makes this index the worktree's own; the lock is gone with it. */
+  replace(index: string): Promise<void>;
+  /** Gives the lock back; the index is as it was. */
+  release(): Promise<void>;
+}
+
 /** The worktree's own index is locked for as long as the commit takes, by git's own protocol. */
-async function lockIndex(admin: string): Promise<string> {
-  const lock = join(admin, "index.lock");
+async function lockIndex(admin: string): Promise<IndexLock> {
+  const path = join(admin, "index.lock");
+  let isHeld = true;
   try {
-    await (await openFile(lock, "wx")).close();
-    return lock;
+    await (await openFile(path, "wx")).close();
   } catch (error) {
     if (!hasCode(error, "EEXIST")) throw error;
-    return refuse(
-      "git_failed",
-      `The commit was not made: another git works here, or one that fell left ${lock}.`,
-    );
+    refuse("git_failed", `The commit was not made: another git works here, or one that fell left ${path}.`);
   }
+  return {
+    async replace(index) {
+      await copyFile(index, path);
+      await rename(path, join(admin, "index"));
+      isHeld = false;
+    },
+    async release() {
+      // Once it is given away, a lock of that name is somebody else's.
+      if (isHeld) await rm(path, { force: true });
+      isHeld = false;
+    },
+  };
 }
 
 interface Staged {
@@ -191,7 +206,7 @@ async function commitTree(opened: Opened, { request, now, message, tree, parent 
 
 interface Landing {
   readonly scratch: Scratch;
-  readonly lock: string;
+  readonly lock: IndexLock;
   readonly commit: string;
   readonly keptOut: readonly KeptOut[];
 }
@@ -205,7 +220,6 @@ async function land(opened: Opened, { scratch, lock, commit: made, keptOut }: La
   const ref = `refs/heads/${state.branch}`;
   const head = await ownHead(opened);
   const pending = { commit: made, keptOut };
-  await copyFile(scratch.index, lock);
   await writeState(stateDir, { ...state, head, pending });
   const tip = await commitOf(context.git, scope, { name: ref, signal: context.signal });
   const branch = await headBranch(admin);
@@ -214,7 +228,7 @@ async function land(opened: Opened, { scratch, lock, commit: made, keptOut }: La
   try {
     if (branch !== state.branch) await git(["symbolic-ref", "HEAD", ref]);
     await copyIndex(scratch.index, indexFile(stateDir));
-    await rename(lock, join(admin, "index"));
+    await lock.replace(scratch.index);
   } catch (error) {
     await git(tip === null ? ["update-ref", "-d", ref, made] : ["update-ref", ref, tip, made]);
     if (detached !== null) await git(["update-ref", "--no-deref", "HEAD", detached]);

@@ -186,6 +186,14 @@ describe("prepare refuses", () => {
     expect((await prepare(repo, {}, file)).code).toBe("git_failed");
   });
 
+  it("a folder in its place that nobody knows", async () => {
+    const { repo, dataDir, workspace } = await started();
+    write(workspace.root, "precious.txt", "x");
+    rmSync(join(dataDir, "workspaces", ".state"), { recursive: true });
+    expect((await prepare(repo, {}, dataDir)).code).toBe("conflict");
+    expect(existsSync(join(workspace.root, "precious.txt"))).toBe(true);
+  });
+
   it("an aborted call, and leaves nothing behind", async () => {
     const repo = repository();
     const dataDir = tempFolder();
@@ -196,6 +204,15 @@ describe("prepare refuses", () => {
 });
 
 describe("prepare of unusual repositories", () => {
+  it("one whose commits are empty", async () => {
+    const repo = repository({});
+    const workspaces = workspacesIn(tempFolder());
+    const workspace = await prepared(workspaces, repo);
+    expect(must(await workspaces.changes(workspace, never)).files).toEqual([]);
+    write(workspace.root, "first.txt", "x");
+    expect(must(await committed(workspaces, workspace)).kind).toBe("committed");
+  });
+
   it("bare, detached, linked and shallow ones", async () => {
     const repo = repository();
     commitAll(repo, { "a.txt": "2" }, "second");

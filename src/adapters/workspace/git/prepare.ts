@@ -1,5 +1,5 @@
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Workspace, WorkspaceRequest } from "../../../contracts/workspace.ts";
 import { isBranchName } from "../../../domain/branch-name.ts";
 import { FailureError } from "../../../domain/errors.ts";
@@ -44,7 +44,10 @@ export async function prepare(
   const stateDir = places.state(request.run);
   const repository = await discover(context, request.repo);
   const known = await readState(stateDir);
-  if (known !== null && (known.repo !== request.repo || known.requestedBranch !== request.branch)) {
+  if (
+    known !== null &&
+    (resolve(known.repo) !== resolve(request.repo) || known.requestedBranch !== request.branch)
+  ) {
     refuse(
       "conflict",
       `The run ${request.run} has a workspace of ${known.repo} on "${known.requestedBranch}" already; it cannot become one of ${request.repo} on "${request.branch}".`,
@@ -68,6 +71,10 @@ interface Begin {
 /** All that can be refused is refused before anything is made. */
 async function begin({ context, places, request, repository, scope }: Begin): Promise<RunState> {
   const { git, signal } = context;
+  const root = places.root(request.run);
+  if (await exists(root)) {
+    refuse("conflict", `${root} exists, and nothing here says whose it is: move it away if it can go.`);
+  }
   const base = await resolveBase(context, scope, request.base);
   if (repository.workTree !== null && !request.allowDirty) {
     const { workTree } = repository;
@@ -84,7 +91,7 @@ async function begin({ context, places, request, repository, scope }: Begin): Pr
     run: request.run,
     repo: request.repo,
     commonDir: repository.commonDir,
-    root: places.root(request.run),
+    root,
     requestedBranch: request.branch,
     branch: request.branch,
     baseRef: base.ref,
@@ -139,7 +146,8 @@ async function claimBranch(context: GitContext, scope: Scope, state: RunState): 
     if (taken.text.split("\n").includes(ref)) {
       const log = ["log", "--walk-reflogs", "--format=%gs", "--max-count=1000", ref, "--"];
       const made = await git.run(log, { scope, signal, okCodes: [128] });
-      if (made.text.split("\n").includes(mark)) return branch;
+      const isOurs = made.text.split("\n").includes(mark);
+      if (isOurs && (await commitOf(git, scope, { name: ref, signal })) === state.baseCommit) return branch;
     }
     if (taken.text.trim() !== "") continue;
     try {

@@ -77,6 +77,11 @@ function noPush(message: string): never {
   throw new FailureError({ code: "push_failed" satisfies ErrorCode, message, retryable: false });
 }
 
+/** From the target's own folder: a remote may be written as a path relative to it. */
+function remoteScope({ state, admin, scope }: Opened): Scope {
+  return { ...scope, cwd: state.repo, env: { GIT_DIR: admin } };
+}
+
 export interface Pushed {
   readonly remote: string;
   readonly ref: string;
@@ -85,8 +90,9 @@ export interface Pushed {
 
 /** Our newest commit to the branch of the same name. Never by force; what is there already is success. */
 export async function push(opened: Opened, remote: string): Promise<Pushed> {
-  const { context, scope, state, stateDir } = opened;
+  const { context, state, stateDir } = opened;
   const { git, signal } = context;
+  const scope = remoteScope(opened);
   await checkRemote(opened, remote);
   const head = await ownHead(opened);
   if (head.commit === state.baseCommit)
@@ -137,7 +143,8 @@ function pushFailure(text: string, stderr: string, to: { remote: string; ref: st
 
 /** The commit the remote's branch is at, `null` when it has no such branch. */
 export async function remoteCommit(opened: Opened, remote: string): Promise<string | null> {
-  const { context, scope, state } = opened;
+  const { context, state } = opened;
+  const scope = remoteScope(opened);
   await checkRemote(opened, remote);
   const ref = `refs/heads/${state.branch}`;
   const urls = state.remotes[remote];

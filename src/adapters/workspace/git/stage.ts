@@ -110,7 +110,7 @@ export async function stage(
   const { context, scope } = opened;
   const { git, signal } = context;
   const call = { scope, signal, env: scratch.env, timeoutMs: GIT_LIMITS.checkoutTimeoutMs };
-  await git.run([...BIG_FILES, "add", "--update", "."], call);
+  await git.run([...BIG_FILES, "add", "--update"], call);
   const others = await git.run(["ls-files", "-z", "--others", "--exclude-standard"], call);
   // A broken index of the worktree's own only loses its forced files.
   const forced = await git.run(["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"], {
