@@ -58,6 +58,7 @@ export async function ask(session: Session, call: Ask): Promise<RecordedReply> {
       request: requestIdentity(call.request),
       label: call.label,
       perform: async (effect) => {
+        context.publish("progress", { phase: "model", turn, turns: session.limits.turns });
         const limit = timeLimit(context.clock, left);
         const stopped = AbortSignal.any([context.signal, effect.signal]);
         const signal = AbortSignal.any([stopped, limit.signal]);

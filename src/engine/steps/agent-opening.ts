@@ -4,7 +4,7 @@ import { nearest } from "../../base/text.ts";
 import type { ActionContext } from "../../contracts/action.ts";
 import type { Workspace } from "../../contracts/workspace.ts";
 import type { AgentSpec } from "../../domain/agent.ts";
-import { FailureError, failure } from "../../domain/errors.ts";
+import { type Failure, FailureError, failure } from "../../domain/errors.ts";
 import { budgetText } from "../../domain/guard.ts";
 import type { TaskSpec } from "../../domain/task.ts";
 import { essentialText, FINISH, introductionText, systemPrompt, taskText } from "./agent-prompt.ts";
@@ -15,6 +15,7 @@ import { operatingSystem, programsOnPath } from "./environment.ts";
 import type { PastFailure, StepParts } from "./parts.ts";
 
 const MAX_PAST_FAILURES = 5;
+const KEY = "opening";
 
 export interface OpeningRequest {
   readonly agent: string;
@@ -29,7 +30,7 @@ export function openAgent(
   context: ActionContext,
   request: OpeningRequest,
 ): Promise<Opening> {
-  return onceOf<Opening>(context, "opening", {
+  return onceOf<Opening>(context, KEY, {
     effect: "pure",
     request: { ...request, workspace: request.workspace?.root ?? null },
     label: `open ${request.agent}`,
@@ -52,8 +53,9 @@ async function gather(given: {
   const tools = toolsFor(parts, agent, model);
   const root = workspace?.root ?? (await scratchFolder(parts, context));
   const changes = workspace === null ? null : unwrap(await parts.workspaces.changes(workspace, signal));
+  const first = firstOpening(context);
   const wantsGates = workspace !== null && agent.validation.gates;
-  const gates = wantsGates ? unwrap(await parts.gates.specs(root)) : null;
+  const gates = wantsGates ? (first?.gates ?? unwrap(await parts.gates.specs(root))) : null;
   const rules = workspace === null ? [] : await readRules(root, task.hints.paths);
   const programs = await (parts.programs ?? programsOnPath)();
   const map = await mapFor(parts, { agent, task, workspace, signal });
@@ -69,12 +71,32 @@ async function gather(given: {
     model,
     system: systemPrompt(agent),
     essential: redact(essentialText(task, around)),
-    introduction: redact(introductionText({ map, pastFailures, budget })),
+    introduction: redact(introductionText({ map, earlier: earlierFailure(context), pastFailures, budget })),
     tools,
     root,
-    treeHash: changes?.treeHash ?? null,
+    treeHash: first?.treeHash ?? changes?.treeHash ?? null,
     gates,
   };
+}
+
+/**
+ * What the first attempt of the step began with. A later one finds the work tree as the earlier ones left it, but
+ * what counts as changed, and which gates judge it, is measured from the first.
+ */
+function firstOpening(context: ActionContext): Pick<Opening, "treeHash" | "gates"> | null {
+  for (const fact of context.facts()) {
+    if (fact.kind !== "effect_recorded" || fact.step !== context.step.id || fact.key !== KEY) continue;
+    if (fact.result.ok) return fact.result.value as unknown as Opening;
+  }
+  return null;
+}
+
+/** Why the attempt before this one failed. */
+function earlierFailure(context: ActionContext): Failure | null {
+  const last = context
+    .facts()
+    .findLast((fact) => fact.kind === "step_retrying" && fact.step === context.step.id);
+  return last?.kind === "step_retrying" ? last.failure : null;
 }
 
 export function agentNamed(parts: Pick<StepParts, "agents">, name: string): AgentSpec {

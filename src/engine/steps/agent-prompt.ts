@@ -1,6 +1,7 @@
 import { clip } from "../../base/text.ts";
 import type { GateResult, GateSpec } from "../../contracts/gates.ts";
 import type { AgentSpec } from "../../domain/agent.ts";
+import type { Failure } from "../../domain/errors.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { ToolDescription } from "../../domain/message.ts";
 import type { TaskSpec } from "../../domain/task.ts";
@@ -63,12 +64,20 @@ export function essentialText(task: TaskSpec, around: Surroundings): string {
 /** The part of the first message that is worth its tokens only at the beginning. */
 export function introductionText(parts: {
   readonly map: string;
+  /** Of the attempt before this one. */
+  readonly earlier: Failure | null;
   readonly pastFailures: readonly PastFailure[];
   readonly budget: string;
 }): string {
   const sections: string[] = [];
   if (parts.map !== "") {
     sections.push(`# Map of the repository\nThe files that seem to matter most, best first:\n\n${parts.map}`);
+  }
+  if (parts.earlier !== null) {
+    const why = `${parts.earlier.code}: ${clip(parts.earlier.message, PAST_FAILURE_CHARS).text}`;
+    sections.push(
+      `# This is another attempt\nThe one before failed (${why}). What it wrote is still in the work tree: look at it before you go on.`,
+    );
   }
   if (parts.pastFailures.length > 0) {
     const lines = parts.pastFailures.map(

@@ -5,6 +5,7 @@ import { LIMITS } from "../../domain/limits.ts";
 import type { ToolCall } from "../../domain/message.ts";
 import { FINISH, TEXTS } from "./agent-prompt.ts";
 import { type Session, timeLeft } from "./agent-session.ts";
+import { redactTexts } from "./agent-transcript.ts";
 import { digest, sha256 } from "./digest.ts";
 import { onceOf, throwIfAborted, timeLimit } from "./effects.ts";
 
@@ -72,7 +73,8 @@ async function clear(session: Session, call: ToolCall, index: number): Promise<C
     case "deny":
       return { kind: "refuse", key, call, reason: `Not done: policy denies it, because ${decision.reason}.` };
     case "ask": {
-      const details: JsonObject = { agent: agent.name, tool: tool.name, input: call.input };
+      const input = redactTexts(call.input, session.parts.redact);
+      const details: JsonObject = { agent: agent.name, tool: tool.name, input };
       const { title, risk, timeoutMs } = decision;
       const said = await session.context.askApproval(`${key}/approval`, { title, details, risk, timeoutMs });
       if (said.answer === "approved") return { kind: "run", key, call, tool };
@@ -158,10 +160,11 @@ function execute(session: Session, one: Cleared & { readonly kind: "run" }): Pro
     onOutput: (chunk: string) => context.publish("output", { turn, tool: tool.name, text: chunk }),
   });
   const { recover } = tool;
+  const shown = JSON.stringify(redactTexts(call.input, parts.redact));
   return onceOf<RecordedCall>(context, one.key, {
     effect: tool.effect,
     request: identityOf(call),
-    label: clip(`${tool.name} ${JSON.stringify(call.input)}`, LABEL_CHARS).text,
+    label: clip(`${tool.name} ${shown}`, LABEL_CHARS).text,
     perform: async (effect) => {
       const done = await within(effect.signal, (seen, signal) =>
         tool.execute(call.input, contextOf(seen, signal)),

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../base/json.ts";
 import type { Tool } from "../../contracts/tool.ts";
-import { failureOf, lastShown, output, run, textOf } from "./agent-runs.suite.ts";
+import { failureOf, lastShown, output, perform, run, textOf, worldOf } from "./agent-runs.suite.ts";
+import { Journal } from "./harness.suite.ts";
 import { agent, call, finish, type Script } from "./world.suite.ts";
 
 const write = (content: string) => call("write", { path: "answer.txt", content });
@@ -147,9 +148,11 @@ describe("an agent that does its work", () => {
           finish("nothing_to_do"),
         ],
       },
-      { life: { onPublish: (name, data) => seen.push(`${name}: ${String(data.text).trim()}`) } },
+      {
+        life: { onPublish: (name, data) => seen.push(`${name}: ${String(data.text ?? data.phase).trim()}`) },
+      },
     );
-    expect(seen).toEqual(["delta: Looking.", "output: live"]);
+    expect(seen).toEqual(["progress: model", "delta: Looking.", "output: live", "progress: model"]);
   });
 });
 
@@ -239,6 +242,39 @@ describe("a claim of success", () => {
     });
     expect(failureOf(ended).code).toBe("gates_failed");
     expect(world.gates.runs).toEqual(["test"]);
+  });
+
+  it("is measured from the first attempt of the step, also in the second", async () => {
+    let lines: Record<string, string> = test;
+    const world = worldOf({
+      agents: [gated],
+      files: { "test.js": TEST_JS },
+      gates: () => lines,
+      script: [
+        write("41"),
+        finish("cannot"),
+        finish("nothing_to_do"),
+        finish("nothing_to_do"),
+        call("read", { path: "answer.txt" }),
+        write("42"),
+        finish(),
+      ],
+      scriptBy: "count",
+    });
+    const journal = new Journal();
+    const first = await perform(world, journal);
+    expect(failureOf(first).code).toBe("agent_gave_up");
+    lines = {};
+    const failure = { code: "agent_gave_up", message: "It is cannot.", retryable: true };
+    journal.add({ kind: "step_retrying", step: "work", attempt: 1, failure, nextAt: 1 });
+    const second = await perform(world, journal, { life: { attempt: 2 } });
+    expect(output(second)).toMatchObject({
+      outcome: "done",
+      verdict: { passed: true, gates: [{ name: "test" }] },
+    });
+    expect(world.gates.runs).toEqual(["test", "test"]);
+    const told = world.gateway.requests[2]?.messages[0];
+    expect(textOf(told)).toContain("The one before failed (agent_gave_up: It is cannot.)");
   });
 
   it("judges again what a gate wrote, and claims only the settled tree", async () => {

@@ -117,6 +117,7 @@ async function runGate(
     request: { gate, tree: at.tree.hash },
     label: `gate ${gate.name}`,
     perform: async (call) => {
+      context.publish("progress", { phase: "gate", gate: gate.name });
       const signal = AbortSignal.any([call.signal, context.signal]);
       const result = await parts.gates.run(gate, { root: workspace.root, sandbox: parts.sandbox, signal });
       throwIfAborted(signal);

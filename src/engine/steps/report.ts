@@ -33,7 +33,7 @@ export function reportAction(parts: StepParts): Action {
     async perform(given, context) {
       const workspace = given.workspace ? workspaceOf(given.workspace) : null;
       const diff = workspace && (await saveDiff(parts, context, workspace));
-      const facts = context.facts();
+      const facts = await factsSoFar(context);
       const record = runRecord(facts, {
         run: context.run.id,
         sandbox: parts.sandbox.name,
@@ -58,6 +58,17 @@ export function reportAction(parts: StepParts): Action {
       return { artifacts: saved };
     },
   });
+}
+
+/** The journal up to here, and no further when the step is performed again: a report is not about itself. */
+async function factsSoFar(context: ActionContext): Promise<readonly Fact[]> {
+  const count = await onceOf<number>(context, "facts", {
+    effect: "pure",
+    request: "facts",
+    label: "read the journal",
+    perform: async () => context.facts().length,
+  });
+  return context.facts().slice(0, count);
 }
 
 /** The patch goes to the artifact store, so that a large one never weighs on the journal. */
