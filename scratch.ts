@@ -1,0 +1,16 @@
+import { cpSync, mkdtempSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { openRunner } from "./src/index.ts";
+const dir = mkdtempSync("/tmp/demo-"); const repo = dir + "/shop";
+cpSync("examples/sample-project", repo, { recursive: true });
+const git = (...a: string[]) => execFileSync("git", ["-C", repo, "-c", "user.name=x", "-c", "user.email=x@y", ...a], { encoding: "utf8" });
+git("init", "-q", "-b", "main"); git("add", "-A"); git("commit", "-qm", "first");
+const runner = await openRunner({ dataDir: dir + "/data", env: { PATH: process.env.PATH, AGENT_RUNNER_SCRIPT: "examples/demo-script.yaml", AGENT_RUNNER_MODEL: "scripted/demo", AGENT_RUNNER_LOG: "warn" } });
+console.log(runner.house.problems);
+const t = Date.now();
+const run = await runner.start("code-change", { repo, task: (await import("node:fs")).readFileSync(repo + "/TASK.md", "utf8") });
+for await (const f of runner.facts(run.id)) console.log(f.seq, f.kind, "step" in f ? f.step : "", JSON.stringify(f).slice(0, 300));
+const end = await runner.wait(run.id);
+console.log(Date.now() - t, JSON.stringify(end, null, 1));
+console.log(git("log", "--all", "--stat"));
+await runner.close();
