@@ -70,7 +70,7 @@ describe("what is ranked high", () => {
     ]);
     const discount = context.files.find((file) => file.path === "src/cart/discount.ts");
     expect(discount?.symbols).toEqual([{ name: "applyDiscount", kind: "function", line: 1 }]);
-    expect(discount?.reasons["words"]).toBeGreaterThan(0);
+    expect(discount?.reasons.words).toBeGreaterThan(0);
     expect(context.text).toContain(
       "src/cart/discount.ts (1 lines)\n  1: export function applyDiscount(total: number)",
     );
@@ -84,7 +84,7 @@ describe("what is ranked high", () => {
       task: "Newsletter bounces are lost",
     });
     expect(pathsOf(context)[0]).toBe("src/area7/part.ts");
-    expect(context.files[0]?.reasons["messages"]).toBeGreaterThan(0.5);
+    expect(context.files[0]?.reasons.messages).toBeGreaterThan(0.5);
   });
 
   it("finds what changed together with what the task is about, and what uses it", async () => {
@@ -100,9 +100,9 @@ describe("what is ranked high", () => {
       task: "applyDiscount and Sender",
     });
     const reasons = new Map(context.files.map((file) => [file.path, file.reasons]));
-    expect(reasons.get("conf/limits.yaml")?.["together"]).toBeGreaterThan(0);
-    expect(reasons.get("src/cart/totals.ts")?.["graph"]).toBeGreaterThan(0);
-    expect(reasons.get("src/cart/discount.test.ts")?.["pair"]).toBeGreaterThan(0);
+    expect(reasons.get("conf/limits.yaml")?.together).toBeGreaterThan(0);
+    expect(reasons.get("src/cart/totals.ts")?.graph).toBeGreaterThan(0);
+    expect(reasons.get("src/cart/discount.test.ts")?.pair).toBeGreaterThan(0);
   });
 
   it("puts a file that the task names first, by full path, by the end of it, in any case and with \\", async () => {
@@ -148,7 +148,7 @@ describe("what is ranked high", () => {
     const context = await rank(contextsIn(tempFolder()), { repo: repo.root, ref: before, task: "walrus" });
     expect(context.commitsSeen).toBe(1);
     expect(pathsOf(context)).not.toContain("src/walrus.ts");
-    expect(context.files.every((file) => file.reasons["words"] === undefined)).toBe(true);
+    expect(context.files.every((file) => file.reasons.words === undefined)).toBe(true);
   });
 
   it("gives the same answer from a fresh and from a warm cache", async () => {
@@ -353,7 +353,7 @@ describe("what is in a repository besides source", () => {
       "naïve heron.txt",
     ]);
     expect(context.text.split("\n")).toHaveLength(3);
-    expect(context.files.every((file) => file.reasons["messages"] !== undefined)).toBe(true);
+    expect(context.files.every((file) => file.reasons.messages !== undefined)).toBe(true);
   });
 
   it("leaves out what a sparse checkout leaves out", async () => {
