@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { ContextRequest, RepoContext, RepoContexts } from "../../contracts/repo-context.ts";
@@ -6,6 +14,7 @@ import { GitFixture, tempFolder } from "./git-fixture.suite.ts";
 import { createRepoContexts } from "./repo-contexts.ts";
 
 const BUDGET = 2_000;
+const SQLITE_PAGE_BYTES = 4_096;
 
 function contextsIn(
   cacheDir: string,
@@ -230,6 +239,21 @@ describe("the cache", () => {
     );
     expect(await rank(contextsIn(cacheDir), { repo: repo.root })).toMatchObject({ blobsRead: 35 });
     expect(await rank(contextsIn(cacheDir), { repo: repo.root })).toMatchObject({ blobsRead: 0 });
+  });
+
+  it("is made anew when a page in its middle is damaged", async () => {
+    const repo = shop();
+    const cacheDir = tempFolder();
+    const before = contextsIn(cacheDir);
+    await rank(before, { repo: repo.root });
+    await before.close();
+    const file = path.join(cacheDir, readdirSync(cacheDir).find((name) => name.endsWith(".sqlite")) ?? "");
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill(0xab, SQLITE_PAGE_BYTES));
+    const after = contextsIn(cacheDir);
+    const answers = await Promise.all([rank(after, { repo: repo.root }), rank(after, { repo: repo.root })]);
+    for (const answer of answers) expect(answer.filesSeen).toBe(35);
+    expect(await rank(after, { repo: repo.root })).toMatchObject({ blobsRead: 0 });
   });
 
   it("stays under its bound", async () => {
