@@ -94,7 +94,9 @@ export class Worker implements Service {
   }
 
   #onHint(hint: StoreHint): void {
-    if (hint.kind === "ready") this.#nudge();
+    if (hint.kind === "ready" || hint.kind === "lost") this.#nudge();
+    if (hint.kind === "stalled")
+      this.#parts.log.warn({ ms: hint.ms }, "the event loop stood still; the lease was kept");
     if (hint.kind === "inbox") {
       for (const drive of this.#drives.values()) {
         if (drive.claim.run === hint.run) void this.#fetchInbox([drive]);
@@ -161,7 +163,9 @@ export class Worker implements Service {
     const limit = this.#slots - this.#drives.size;
     if (limit <= 0) return 0;
     const claims = await store.claim({ worker: this.#info.id, limit });
-    if (claims.length === 0) return 0;
+    // Taken for dead while it was only slow: what it drove is fenced, and it starts anew.
+    if (claims === null) this.#joined = false;
+    if (claims === null || claims.length === 0) return 0;
     const messages = await store.inbox(claims.map((claim) => claim.no));
     const inbox = Map.groupBy(messages, (message) => message.no);
     for (const claim of claims) this.#drive(claim, inbox.get(claim.no) ?? []);
@@ -189,8 +193,6 @@ export class Worker implements Service {
     const { log } = this.#parts;
     if (end.kind === "lost") {
       log.warn({ run: claim.run }, "lost the lease of a run; it goes on elsewhere");
-      // The worker may have been taken for dead; joining again is harmless when it was not.
-      this.#joined = false;
       return;
     }
     if (end.kind !== "broken") return;
