@@ -219,7 +219,7 @@ class PlainBm25 {
   }
 
   async #read(blobs: readonly string[]): Promise<void> {
-    for await (const { blob, content } of readBlobs(this.#call, blobs)) {
+    for await (const { blob, content } of readBlobs(this.#call, blobs, false)) {
       const isText = content.kind === "bytes" && !content.bytes.subarray(0, 8_000).includes(0);
       this.#bags.set(blob, bagOf(isText ? content.bytes.toString("utf8") : ""));
     }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { errorDocs } from "../scripts/error-docs.ts";
 import { openApiDocument } from "../scripts/openapi-document.ts";
+import { schemaDocuments } from "../scripts/schema-documents.ts";
 
 const root = new URL("../", import.meta.url);
 const read = async (path: string) => (await readFile(new URL(path, root), "utf8")).replaceAll("\r\n", "\n");
@@ -13,6 +14,10 @@ describe("generated documents are up to date (npm run docs)", () => {
 
   it("docs/reference/errors.md", async () => {
     expect(await read("docs/reference/errors.md")).toBe(errorDocs());
+  });
+
+  it.each(Object.entries(schemaDocuments()))("%s", async (file, text) => {
+    expect(await read(file)).toBe(text);
   });
 });
 

@@ -121,9 +121,9 @@ export interface RunStore {
   leave(worker: string): Promise<void>;
   /**
    * Most urgent class first, oldest first within a class; a run that was canceled, before all.
-   * Empty when nothing is ready or the worker is unknown (reaped).
+   * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
    */
-  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[]>;
+  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
   commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
   post(batch: readonly Posting[]): Promise<readonly Posted[]>;
   /** Unconsumed messages of the given runs, oldest first. */

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Workflow } from "../domain/workflow.ts";
-import { manualClock, START, type StoreMaker, type StoreUnderTest } from "./run-store.fixtures.suite.ts";
+import {
+  manualClock,
+  START,
+  type StoreMaker,
+  type StoreUnderTest,
+} from "./run-store-suite/fixtures.suite.ts";
 import type { StoredWorkflow } from "./workflow-store.ts";
 
 function stored(name: string, hash: string, over: Partial<StoredWorkflow> = {}): StoredWorkflow {

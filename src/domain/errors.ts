@@ -33,6 +33,12 @@ export const ERRORS = {
     retryable: false,
     remedy: "Correct the agent file's front matter at the named field.",
   },
+  invalid_gates: {
+    status: 422,
+    retryable: false,
+    remedy:
+      "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
+  },
   invalid_config: {
     status: 400,
     retryable: false,
@@ -265,10 +271,21 @@ export const ERRORS = {
     retryable: false,
     remedy: "The agent said that it cannot do the task; its reason is in the message.",
   },
+  agent_bad_answer: {
+    status: 422,
+    retryable: false,
+    remedy: "The answer stayed short of the agent's `validation`; reword the task or relax the thresholds.",
+  },
   gates_failed: {
     status: 422,
     retryable: false,
     remedy: "The gates stayed red after the last repair round; their output is in gates.json.",
+  },
+
+  stale_verdict: {
+    status: 409,
+    retryable: false,
+    remedy: "Something was written after the gates ran; run them again before the commit.",
   },
 
   // The repository and the tools.
@@ -279,6 +296,11 @@ export const ERRORS = {
   },
   tool_invalid_input: { status: 422, retryable: false, remedy: "Correct the named argument of the tool." },
   tool_failed: { status: 422, retryable: false, remedy: "The tool's message says what happened." },
+  command_failed: {
+    status: 422,
+    retryable: false,
+    remedy: "The command's output says what happened; allow the failure if it is expected.",
+  },
   command_not_started: {
     status: 422,
     retryable: false,

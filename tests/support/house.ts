@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { builtInActions, TOOL_NAMES } from "../../src/adapters/definitions/built-in.suite.ts";
 import { createDefinitions } from "../../src/adapters/definitions/definitions.ts";
 import { checkInputs } from "../../src/adapters/definitions/inputs.ts";
-import { stubActions, TOOL_NAMES } from "../../src/adapters/definitions/stub-actions.suite.ts";
 import { createExpressions } from "../../src/adapters/expressions/cel.ts";
 import { createLive } from "../../src/adapters/live/in-process.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/adapters/store/sqlite/open.ts";
@@ -12,8 +12,8 @@ import type { Clock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/id.ts";
 import type { ArtifactStore } from "../../src/contracts/artifact-store.ts";
 import type { Live } from "../../src/contracts/live.ts";
-import { commit, worker } from "../../src/contracts/run-store.fixtures.suite.ts";
 import type { Claim, Commit, RunStore } from "../../src/contracts/run-store.ts";
+import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
@@ -113,7 +113,7 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     workflows,
     artifacts,
     definitions: createDefinitions({
-      actions: stubActions(),
+      actions: builtInActions(),
       expressions: createExpressions(),
       toolNames: TOOL_NAMES,
     }),
@@ -153,7 +153,7 @@ async function take(
   const name = `worker-of-${run}`;
   await store.join(worker(name, { host: "elsewhere", slots: 100 }));
   const claims = await store.claim({ worker: name, limit: 100 });
-  const claim = claims.find((one) => one.run === run);
+  const claim = (claims ?? []).find((one) => one.run === run);
   if (!claim) throw new Error(`${run} cannot be claimed`);
   let seq = (await store.facts(claim.no, 0, 100_000)).length;
   const write: Hand["write"] = async (bodies, more = {}) => {

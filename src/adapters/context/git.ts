@@ -43,6 +43,8 @@ export interface GitCall {
 export interface GitRun {
   readonly args: readonly string[];
   readonly stdin?: Iterable<string>;
+  /** Settings for this run alone: `name=value`. */
+  readonly config?: readonly string[];
   /** Exit codes other than 0 that are no failure. */
   readonly allowExit?: readonly number[];
 }
@@ -50,12 +52,16 @@ export interface GitRun {
 /** The standard output of one git process, as it comes. Ending the iteration early ends the process. */
 export async function* gitBytes(call: GitCall, run: GitRun): AsyncGenerator<Buffer, void, undefined> {
   if (call.signal?.aborted) throw canceled();
-  const child = spawn(call.git, [...SAFE_FLAGS, ...run.args], {
-    cwd: call.cwd,
-    env: gitEnvironment(),
-    stdio: ["pipe", "pipe", "pipe"],
-    windowsHide: true,
-  });
+  const child = spawn(
+    call.git,
+    [...SAFE_FLAGS, ...(run.config ?? []).flatMap((one) => ["-c", one]), ...run.args],
+    {
+      cwd: call.cwd,
+      env: gitEnvironment(),
+      stdio: ["pipe", "pipe", "pipe"],
+      windowsHide: true,
+    },
+  );
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     if (stderr.length < MAX_STDERR_CHARS) stderr += text.slice(0, MAX_STDERR_CHARS - stderr.length);
@@ -139,5 +145,13 @@ function gitEnvironment(): NodeJS.ProcessEnv {
   for (const [name, value] of Object.entries(process.env)) {
     if (!REPOSITORY_VARIABLES.has(name)) env[name] = value;
   }
-  return { ...env, LC_ALL: "C", GIT_TERMINAL_PROMPT: "0", GIT_NO_LAZY_FETCH: "1", GIT_OPTIONAL_LOCKS: "0" };
+  return {
+    ...env,
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+    // No protocol of this name exists, so nothing can be fetched, whatever the settings say.
+    GIT_NO_LAZY_FETCH: "1",
+    GIT_ALLOW_PROTOCOL: "none",
+  };
 }

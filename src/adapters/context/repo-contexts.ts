@@ -62,6 +62,7 @@ class GitRepoContexts implements RepoContexts {
   }
 
   async #rank(request: ContextRequest): Promise<Result<RepoContext>> {
+    if (this.#closed) throw new FailureError(failure("unavailable", "the repository contexts are closed"));
     const began = this.#options.now();
     await assertRequest(request);
     const cache = this.#openCache();
@@ -100,7 +101,6 @@ class GitRepoContexts implements RepoContexts {
   }
 
   #openCache(): FactsCache {
-    if (this.#closed) throw new FailureError(failure("unavailable", "the repository contexts are closed"));
     this.#cache ??= FactsCache.open({
       dir: this.#options.cacheDir,
       version: `v${FACTS_VERSION}-${installedGrammars()?.version ?? "lines"}`,

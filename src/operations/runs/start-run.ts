@@ -1,15 +1,14 @@
 import { parseDuration } from "../../base/duration.ts";
-import { canonicalJson, isJsonObject, type Json } from "../../base/json.ts";
+import { canonicalJson, type Json } from "../../base/json.ts";
 import type { Admission } from "../../contracts/run-store.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { RunSummary } from "../../domain/run.ts";
-import type { Workflow } from "../../domain/workflow.ts";
 import { asResult } from "../as-result.ts";
 import { checkJson, checkText } from "../check-json.ts";
 import type { Parts } from "../parts.ts";
-import { findWorkflow } from "../workflows/find-workflow.ts";
 import { findRun } from "./find-run.ts";
+import { prepareRun } from "./prepare-run.ts";
 
 export interface StartRun {
   /** Name (its newest version) or hash. */
@@ -44,27 +43,22 @@ export function startRun(parts: Needs, request: StartRun): Promise<Result<Starte
   return asResult(async () => {
     const shape = checkShape(request);
     if (!shape.ok) return shape;
-    const found = await findWorkflow(parts, request.workflow);
-    if (!found.ok) return found;
-    const { workflow } = found.value;
-    const inputs = parts.checkInputs(workflow, request.inputs);
-    if (!inputs.ok) return inputs;
     const at = parts.clock.now();
     const deadline = parseDeadline(request.deadline, at);
     if (!deadline.ok) return deadline;
-
+    const prepared = await prepareRun(parts, {
+      workflow: request.workflow,
+      inputs: request.inputs,
+      ...(request.title === undefined ? {} : { title: request.title }),
+      tenant: DEFAULT_TENANT,
+      queue: DEFAULT_QUEUE,
+      priority: request.priority ?? DEFAULT_PRIORITY,
+      deadlineAt: deadline.value,
+    });
+    if (!prepared.ok) return prepared;
     const admission: Admission = {
       id: parts.newId("run"),
-      request: {
-        workflow: { name: workflow.name, version: workflow.version, hash: workflow.hash },
-        inputs: inputs.value,
-        title: request.title?.trim() ?? titleOf(workflow, inputs.value),
-        tenant: DEFAULT_TENANT,
-        queue: DEFAULT_QUEUE,
-        priority: request.priority ?? DEFAULT_PRIORITY,
-        deadlineAt: deadline.value,
-        parent: null,
-      },
+      request: prepared.value,
       idempotency: idempotencyOf(parts, request),
       at,
     };
@@ -134,10 +128,4 @@ function parseDeadline(text: string | undefined, now: number): Result<number | n
     });
   }
   return ok(Math.round(at));
-}
-
-function titleOf(workflow: Workflow, inputs: Json): string {
-  const title = isJsonObject(inputs) ? inputs.title : undefined;
-  const text = typeof title === "string" && title.trim() !== "" ? title.trim() : workflow.name;
-  return text.slice(0, LIMITS.titleChars);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import {
   admission,
   commit,
@@ -6,8 +7,7 @@ import {
   held,
   manualClock,
   started,
-} from "../../../contracts/run-store.fixtures.suite.ts";
-import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
+} from "../../../contracts/run-store-suite/fixtures.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { createMemoryStore, type WriteVerb } from "./store.ts";
 

@@ -73,8 +73,8 @@ export class Verbs {
     return { kind: "created", id };
   }
 
-  claim(worker: string, limit: number): Claim[] {
-    if (!this.#state.workers.has(worker)) return [];
+  claim(worker: string, limit: number): Claim[] | null {
+    if (!this.#state.workers.has(worker)) return null;
     const ready = this.#state.runs.filter((run) => run.place.at === "ready").sort(byPlace);
     return ready.slice(0, Math.max(0, limit)).map((run) => {
       this.#state.fence += 1;
@@ -86,6 +86,7 @@ export class Verbs {
   commit(entry: Commit, now: number): Committed {
     const run = this.#state.runs[entry.claim.no - 1];
     if (run?.place.at !== "lease" || run.place.token !== entry.claim.token) return { kind: "fenced" };
+    if (run.id !== entry.claim.run) return { kind: "fenced" };
     const failure = judgeCommit(this.#state, run, entry);
     if (failure !== null) return { kind: "refused", failure };
     this.#write(run, entry, now);

@@ -69,7 +69,7 @@ function createEnd(connection: Connection, parts: CommitParts) {
 export function createCommit(connection: Connection, parts: CommitParts): CommitOne {
   const held = connection.one<Held>(
     `SELECT run.status, run.paused, run.parent_id FROM lease JOIN run ON run.no = lease.run_no
-     WHERE lease.run_no = ? AND lease.token = ?`,
+     WHERE lease.run_no = ? AND lease.token = ? AND run.id = ?`,
   );
   const start = connection.run("UPDATE run SET status = 'running', started_at = ? WHERE no = ?");
   const pause = connection.run("UPDATE run SET paused = ? WHERE no = ?");
@@ -106,7 +106,7 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
 
   return (tx, entry, now) => {
     const { no, run, token } = entry.claim;
-    const row = held(no, token);
+    const row = held(no, token, run);
     if (row === undefined) return { kind: "fenced" };
     const at = entry.facts.at(-1)?.at ?? now;
     let { status } = row;

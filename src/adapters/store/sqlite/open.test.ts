@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StoreMaker } from "../../../contracts/run-store.fixtures.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
+import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openSqliteStore } from "./open.ts";
 

@@ -58,8 +58,13 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
     },
     async claim({ worker, limit }) {
       // Most looks find nothing: they take no write lock.
-      if (limit <= 0 || !writer.read(() => lanes.anyReady() && workers.isKnown(worker))) return [];
-      return writer.write((tx) => (workers.isKnown(worker) ? lanes.take(tx, worker, limit) : []));
+      const { known, ready } = writer.read(() => ({
+        known: workers.isKnown(worker),
+        ready: lanes.anyReady(),
+      }));
+      if (!known) return null;
+      if (!ready || limit <= 0) return [];
+      return writer.write((tx) => (workers.isKnown(worker) ? lanes.take(tx, worker, limit) : null));
     },
     async commit(batch) {
       const now = options.clock.now();

@@ -1,7 +1,8 @@
-import type { Clock } from "../base/clock.ts";
-import type { Fact, FactBody, RunRequest } from "../domain/fact.ts";
-import type { Admission, Claim, Commit, Posting, RunReader, RunStore, WorkerInfo } from "./run-store.ts";
-import type { WorkflowStore } from "./workflow-store.ts";
+import { afterEach, beforeEach } from "vitest";
+import type { Clock } from "../../base/clock.ts";
+import type { Fact, FactBody, RunRequest } from "../../domain/fact.ts";
+import type { Admission, Claim, Commit, Posting, RunReader, RunStore, WorkerInfo } from "../run-store.ts";
+import type { WorkflowStore } from "../workflow-store.ts";
 
 /** What the suites are given: an empty store over `clock`, whose workers beat only when they are told to. */
 export interface StoreUnderTest {
@@ -100,7 +101,44 @@ export const COMPLETED = { kind: "end", status: "completed", output: { ok: true 
 export async function held(store: RunStore, id = "run_1", over: Partial<RunRequest> = {}): Promise<Claim> {
   await store.join(worker("w"));
   await store.admit([admission(id, over)]);
-  const [claim] = await store.claim({ worker: "w", limit: 1 });
+  const [claim] = (await store.claim({ worker: "w", limit: 1 })) ?? [];
   if (claim?.run !== id) throw new Error(`expected to claim ${id}, got ${claim?.run}`);
   return claim;
+}
+
+/** A fresh store for each test, and the shorthands the suites are written in. */
+export interface UnderTest {
+  store(): RunStore;
+  reader(): RunReader;
+  clock(): ManualClock;
+  under(): StoreUnderTest;
+  /** Claims for a worker that is known. */
+  take(limit: number, worker?: string): Promise<readonly Claim[]>;
+  statusOf(run: string): Promise<string | undefined>;
+  allFacts(run: string): Promise<readonly Fact[] | null>;
+  readonly page: { readonly after: null; readonly limit: number };
+}
+
+export function useStore(maker: StoreMaker): UnderTest {
+  let clock: ManualClock;
+  let under: StoreUnderTest;
+  beforeEach(async () => {
+    clock = manualClock();
+    under = await maker.open(clock);
+  });
+  afterEach(async () => under.close());
+  return {
+    store: () => under.store,
+    reader: () => under.reader,
+    clock: () => clock,
+    under: () => under,
+    async take(limit, id = "w") {
+      const claims = await under.store.claim({ worker: id, limit });
+      if (claims === null) throw new Error(`worker ${id} is not known`);
+      return claims;
+    },
+    statusOf: async (run) => (await under.reader.run(run))?.status,
+    allFacts: (run) => under.reader.factsOf(run, { after: 0, limit: 1_000 }),
+    page: { after: null, limit: 100 },
+  };
 }
