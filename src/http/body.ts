@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { jsonDepth } from "../base/json.ts";
-import { FailureError, failure } from "../domain/errors.ts";
+import { jsonErrorPlace } from "../base/json-place.ts";
+import { type Failure, FailureError, failure } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 
 /** The levels that a request adds around a value that may itself have `LIMITS.jsonDepth`. */
@@ -13,8 +14,8 @@ function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FailureError(failure("invalid_request", `The body is not JSON: ${reason}.`));
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new FailureError(notJson(text));
   }
   const deepest = LIMITS.jsonDepth + ENVELOPE_DEPTH;
   if (jsonDepth(value, deepest) > deepest) {
@@ -26,6 +27,17 @@ function parseJson(text: string): unknown {
     throw new FailureError(failure("invalid_request", 'The body has a key "__proto__"; leave it out.'));
   }
   return value;
+}
+
+function notJson(text: string): Failure {
+  const place = jsonErrorPlace(text) ?? { offset: 0, line: 1, column: 1 };
+  const { offset, line, column } = place;
+  const found = offset < text.length ? JSON.stringify(text.charAt(offset)) : "the end of the body";
+  return failure(
+    "invalid_request",
+    `The body is not JSON: unexpected ${found} at line ${line}, column ${column} (position ${offset}).`,
+    { ...place },
+  );
 }
 
 /** Recursion is bounded: the depth was checked before. */

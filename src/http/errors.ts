@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { isJsonObject } from "../base/json.ts";
+import { clip } from "../base/text.ts";
 import {
   ERRORS,
   type ErrorEntry,
@@ -15,6 +16,7 @@ const FOREIGN: ErrorEntry = { status: 422, retryable: false, remedy: "The messag
 const CATALOGUE: Readonly<Record<string, ErrorEntry | undefined>> = ERRORS;
 /** Seconds that a client is asked to wait when nothing better is known. */
 const RETRY_AFTER_S = 1;
+const MESSAGE_CHARS = 400;
 
 /** What the catalogue says of a code; a plugin's own code has the status of a request that cannot be done. */
 function entryOf(code: string): ErrorEntry {
@@ -59,7 +61,7 @@ export function toFailure(error: unknown): Failure {
         limit: LIMITS.requestBytes,
       });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return failure("unsupported_media_type", `${messageOf(error)}; send application/json.`);
+      return failure("unsupported_media_type", `${messageOf(error)}. Send application/json.`);
     case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
     case "FST_ERR_BAD_URL":
       return failure("invalid_request", `${messageOf(error)}.`);
@@ -75,5 +77,5 @@ function codeOf(error: unknown): string {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/[.:]?\s*$/, "") : String(error);
+  return clip(error instanceof Error ? error.message : String(error), MESSAGE_CHARS).text;
 }

@@ -1,8 +1,14 @@
 import type { AddressInfo } from "node:net";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import { serializerCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
-import { fail, failure, ok, type Result } from "../domain/errors.ts";
+import { type Failure, fail, failure, ok, type Result } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Parts } from "../operations/parts.ts";
 import { watchMethods } from "./allowed-methods.ts";
@@ -50,10 +56,10 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
   const streams = new Set<AbortController>();
   const routeParts: RouteParts = { ...parts, startedAt: parts.clock.now(), times, streams };
 
+  logRequests(app, parts);
   guard(app, state);
   answerFailures(app);
   useJsonBodies(app);
-  logRequests(app, parts);
   describeApi(app, parts.version);
   app.register(async (scope) => allRoutes(scope.withTypeProvider<ZodTypeProvider>() as App, routeParts));
   app.addHook("preClose", async () => {
@@ -69,7 +75,7 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
 }
 
 function createApp(parts: HttpParts): FastifyInstance {
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
     loggerInstance: parts.logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => parts.newId("req"),
@@ -77,8 +83,10 @@ function createApp(parts: HttpParts): FastifyInstance {
     requestTimeout: REQUEST_TIMEOUT_MS,
     return503OnClosing: false,
     routerOptions: { maxParamLength: LONGEST_PARAM },
+    // These come before any hook: the guard stands here too.
     frameworkErrors: (error, request, reply) => {
-      sendFailure(request, reply, toFailure(error));
+      const value = refuse(request, reply, portOf(app)) ?? toFailure(error);
+      sendFailure(request, reply, value);
     },
     clientErrorHandler(error, socket) {
       if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
@@ -98,14 +106,19 @@ function createApp(parts: HttpParts): FastifyInstance {
 /** Runs first, for every request whatever its path: nobody from elsewhere learns even what exists. */
 function guard(app: FastifyInstance, state: { readonly closing: boolean }): void {
   app.addHook("onRequest", async (request, reply) => {
-    reply.headers({ ...SECURITY_HEADERS, "x-request-id": request.id });
-    const foreign = refuseForeign(request.headers, portOf(app));
+    const foreign = refuse(request, reply, portOf(app));
     if (foreign) return sendFailure(request, reply, foreign);
     if (state.closing) {
       return sendFailure(request, reply, failure("unavailable", "The server is stopping."));
     }
     return undefined;
   });
+}
+
+/** Sets what every answer carries; says why the caller may not have one, if so. */
+function refuse(request: FastifyRequest, reply: FastifyReply, port: number | null): Failure | null {
+  reply.headers({ ...SECURITY_HEADERS, "x-request-id": request.id });
+  return refuseForeign(request.headers, port);
 }
 
 function answerFailures(app: FastifyInstance): void {
@@ -130,15 +143,19 @@ function answerFailures(app: FastifyInstance): void {
 
 /** One line a request: the route, never its query, headers or body, which may hold what is nobody's business. */
 function logRequests(app: FastifyInstance, parts: HttpParts): void {
-  app.addHook("onResponse", async (request, reply) => {
-    const line = {
-      request_id: request.id,
-      method: request.method,
-      route: request.routeOptions.url ?? "unknown",
-      status: reply.raw.statusCode,
-      ms: Math.round(reply.elapsedTime),
-    };
-    parts.logger.info(line, "request");
+  app.addHook("onRequest", async (request, reply) => {
+    // `close` comes for every answer, also for one whose reader went away in its middle.
+    reply.raw.once("close", () => {
+      const line = {
+        request_id: request.id,
+        method: request.method,
+        route: request.routeOptions.url ?? "unknown",
+        status: reply.raw.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        whole: reply.raw.writableFinished,
+      };
+      parts.logger.info(line, "request");
+    });
   });
 }
 
