@@ -39,6 +39,19 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** True when it was not there. The plain call comes first: the recursive one hides what a disk refused. */
+async function makeFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (!isMissing(error)) throw error;
+  }
+  await mkdir(folder, { recursive: true });
+  return true;
+}
+
 async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
   let handle: FileHandle | null = null;
   try {
@@ -67,7 +80,7 @@ export function createLocalArtifacts(folder: string): ArtifactStore {
 
   const write = async (path: string, bytes: Uint8Array): Promise<void> => {
     const parent = dirname(path);
-    const made = await mkdir(parent, { recursive: true });
+    const made = await makeFolder(parent);
     const temporary = join(parent, `.${randomUUID()}.tmp`);
     try {
       await writeAndSync(temporary, bytes);
@@ -77,8 +90,7 @@ export function createLocalArtifacts(folder: string): ArtifactStore {
       throw error;
     }
     await syncFolder(parent);
-    // `made` is the topmost folder that was missing: its own name must last as well.
-    if (made !== undefined) await syncFolder(dirname(parent));
+    if (made) await syncFolder(dirname(parent));
   };
 
   return {
