@@ -49,6 +49,11 @@ export const ERRORS = {
     retryable: false,
     remedy: "Send less: put large content in the repository or an artifact and refer to it.",
   },
+  invalid_usage: {
+    status: 400,
+    retryable: false,
+    remedy: "`agent-runner --help` lists the commands, `agent-runner <command> --help` their options.",
+  },
   not_found: {
     status: 404,
     retryable: false,
