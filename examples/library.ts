@@ -23,6 +23,8 @@ const greet = defineAction({
 const runner = await openRunner({ dataDir: mkdtempSync(join(tmpdir(), "agent-runner-")), actions: [greet] });
 await runner.addWorkflow(`
 name: hello-library
+version: "1"
+description: Greets somebody.
 inputs:
   name: { type: string, required: true }
 steps:

@@ -3,13 +3,13 @@ import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
-import { localArtifacts } from "../adapters/artifacts/local/store.ts";
+import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
 import { checkInputs } from "../adapters/definitions/inputs.ts";
 import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
 import { createExpressions } from "../adapters/expressions/cel.ts";
-import { createGates } from "../adapters/gates/gates.ts";
+import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
@@ -85,7 +85,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
-  const artifacts = localArtifacts({ dir: join(config.dataDir, "artifacts") });
+  const artifacts = createLocalArtifacts(join(config.dataDir, "artifacts"));
   const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock });
   const contexts = createRepoContexts({
     cacheDir: join(config.dataDir, "cache"),
@@ -104,7 +104,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       tools: toolBox,
       sandbox: createHostSandbox({ registry: openGroupRegistry(processes) }),
       workspaces,
-      gates: createGates(),
+      gates: repositoryGates(),
       artifacts,
       authorize: authorizeByRisk({ allowUpTo: "high", above: "ask", askTimeoutMs: ASK_TIMEOUT_MS }),
       author: AUTHOR,

@@ -76,7 +76,10 @@ function action(name: string, perform: Action["perform"]): Action {
 const actions = [
   action("effects", (_, context) => effects(context)),
   action("noop", async (input) => input),
-  action("nap", async (_, context) => (await context.sleep("nap", 50), null)),
+  action("nap", async (_, context) => {
+    await context.sleep("nap", 50);
+    return null;
+  }),
   action("listen", async (_, context) =>
     (await context.waitForSignal("go", { name: "go" })) === null ? "silence" : "heard",
   ),

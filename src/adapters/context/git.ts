@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import { FailureError, failure } from "../../domain/errors.ts";
 
 const MAX_STDERR_CHARS = 4_000;
-/** Longest NUL-ended record that is believed: a path or a commit message. */
-const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+/** A record (a path, a commit message) is cut beyond about this. */
+const MAX_RECORD_BYTES = 1024 * 1024;
 
 /**
  * Settings that keep git from running programs that a repository names (fsmonitor, signature checks), from asking
@@ -123,12 +123,7 @@ export async function* gitRecords(call: GitCall, run: GitRun): AsyncGenerator<st
       yield bytes.toString("utf8", start, end);
       start = end + 1;
     }
-    rest = bytes.subarray(start);
-    if (rest.length > MAX_RECORD_BYTES) {
-      throw new FailureError(
-        failure("git_failed", `git ${run.args[0]}: a record of over ${MAX_RECORD_BYTES} bytes`),
-      );
-    }
+    rest = bytes.subarray(start, start + MAX_RECORD_BYTES);
   }
   if (rest.length > 0) yield rest.toString("utf8");
 }

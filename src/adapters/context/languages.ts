@@ -150,5 +150,3 @@ export function extensionOf(path: string): string {
 export function languageOf(path: string): Language | null {
   return BY_EXTENSION.get(extensionOf(path)) ?? null;
 }
-
-export const GRAMMARS: readonly Language[] = LANGUAGES.map(([, language]) => language);

@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { ContextRequest, RepoContext, RepoContexts } from "../../contracts/repo-context.ts";
@@ -6,6 +14,7 @@ import { GitFixture, tempFolder } from "./git-fixture.suite.ts";
 import { createRepoContexts } from "./repo-contexts.ts";
 
 const BUDGET = 2_000;
+const SQLITE_PAGE_BYTES = 4_096;
 
 function contextsIn(
   cacheDir: string,
@@ -70,7 +79,7 @@ describe("what is ranked high", () => {
     ]);
     const discount = context.files.find((file) => file.path === "src/cart/discount.ts");
     expect(discount?.symbols).toEqual([{ name: "applyDiscount", kind: "function", line: 1 }]);
-    expect(discount?.reasons["words"]).toBeGreaterThan(0);
+    expect(discount?.reasons.words).toBeGreaterThan(0);
     expect(context.text).toContain(
       "src/cart/discount.ts (1 lines)\n  1: export function applyDiscount(total: number)",
     );
@@ -84,7 +93,7 @@ describe("what is ranked high", () => {
       task: "Newsletter bounces are lost",
     });
     expect(pathsOf(context)[0]).toBe("src/area7/part.ts");
-    expect(context.files[0]?.reasons["messages"]).toBeGreaterThan(0.5);
+    expect(context.files[0]?.reasons.messages).toBeGreaterThan(0.5);
   });
 
   it("finds what changed together with what the task is about, and what uses it", async () => {
@@ -100,9 +109,9 @@ describe("what is ranked high", () => {
       task: "applyDiscount and Sender",
     });
     const reasons = new Map(context.files.map((file) => [file.path, file.reasons]));
-    expect(reasons.get("conf/limits.yaml")?.["together"]).toBeGreaterThan(0);
-    expect(reasons.get("src/cart/totals.ts")?.["graph"]).toBeGreaterThan(0);
-    expect(reasons.get("src/cart/discount.test.ts")?.["pair"]).toBeGreaterThan(0);
+    expect(reasons.get("conf/limits.yaml")?.together).toBeGreaterThan(0);
+    expect(reasons.get("src/cart/totals.ts")?.graph).toBeGreaterThan(0);
+    expect(reasons.get("src/cart/discount.test.ts")?.pair).toBeGreaterThan(0);
   });
 
   it("puts a file that the task names first, by full path, by the end of it, in any case and with \\", async () => {
@@ -148,7 +157,7 @@ describe("what is ranked high", () => {
     const context = await rank(contextsIn(tempFolder()), { repo: repo.root, ref: before, task: "walrus" });
     expect(context.commitsSeen).toBe(1);
     expect(pathsOf(context)).not.toContain("src/walrus.ts");
-    expect(context.files.every((file) => file.reasons["words"] === undefined)).toBe(true);
+    expect(context.files.every((file) => file.reasons.words === undefined)).toBe(true);
   });
 
   it("gives the same answer from a fresh and from a warm cache", async () => {
@@ -230,6 +239,21 @@ describe("the cache", () => {
     );
     expect(await rank(contextsIn(cacheDir), { repo: repo.root })).toMatchObject({ blobsRead: 35 });
     expect(await rank(contextsIn(cacheDir), { repo: repo.root })).toMatchObject({ blobsRead: 0 });
+  });
+
+  it("is made anew when a page in its middle is damaged", async () => {
+    const repo = shop();
+    const cacheDir = tempFolder();
+    const before = contextsIn(cacheDir);
+    await rank(before, { repo: repo.root });
+    await before.close();
+    const file = path.join(cacheDir, readdirSync(cacheDir).find((name) => name.endsWith(".sqlite")) ?? "");
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill(0xab, SQLITE_PAGE_BYTES));
+    const after = contextsIn(cacheDir);
+    const answers = await Promise.all([rank(after, { repo: repo.root }), rank(after, { repo: repo.root })]);
+    for (const answer of answers) expect(answer.filesSeen).toBe(35);
+    expect(await rank(after, { repo: repo.root })).toMatchObject({ blobsRead: 0 });
   });
 
   it("stays under its bound", async () => {
@@ -353,7 +377,7 @@ describe("what is in a repository besides source", () => {
       "naïve heron.txt",
     ]);
     expect(context.text.split("\n")).toHaveLength(3);
-    expect(context.files.every((file) => file.reasons["messages"] !== undefined)).toBe(true);
+    expect(context.files.every((file) => file.reasons.messages !== undefined)).toBe(true);
   });
 
   it("leaves out what a sparse checkout leaves out", async () => {

@@ -44,7 +44,12 @@ export const FINISH: ToolDescription = {
 };
 
 export function systemPrompt(agent: AgentSpec): string {
-  return `${agent.prompt.trim()}\n\n${MANNERS}`;
+  return `${namedPrompt(agent)}\n\n${MANNERS}`;
+}
+
+/** An agent's prompt under its name and stage: transcripts, proxies and scripts can tell whose call it is. */
+export function namedPrompt(agent: AgentSpec): string {
+  return `agent: ${agent.name}\nstage: ${agent.model.stage}\n\n${agent.prompt.trim()}`;
 }
 
 export interface Surroundings {

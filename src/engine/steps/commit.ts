@@ -5,7 +5,7 @@ import type { Changes, CommitInfo, Workspace } from "../../contracts/workspace.t
 import { cleanCommitMessage, fallbackCommitMessage } from "../../domain/commit-message.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
 import type { TaskSpec } from "../../domain/task.ts";
-import { taskText } from "./agent-prompt.ts";
+import { namedPrompt, taskText } from "./agent-prompt.ts";
 import { defineAction } from "./define-action.ts";
 import { onceOf, throwIfAborted, unwrap } from "./effects.ts";
 import { readTree, type Tree } from "./judge.ts";
@@ -178,7 +178,7 @@ async function writeMessage(
       request: {
         ...(use !== undefined && { use }),
         stage: agent.model.stage,
-        system: agent.prompt,
+        system: namedPrompt(agent),
         messages: [{ role: "user", text: written.prompt }],
         tools: [],
         maxOutputTokens: agent.model.maxOutputTokens,

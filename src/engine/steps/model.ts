@@ -4,6 +4,7 @@ import type { CallRecord, GatewayRequest } from "../../contracts/model-gateway.t
 import type { ModelReply } from "../../contracts/model-provider.ts";
 import { FailureError } from "../../domain/errors.ts";
 import { agentNamed } from "./agent-opening.ts";
+import { namedPrompt } from "./agent-prompt.ts";
 import { defineAction } from "./define-action.ts";
 import { onceOf, plain, throwIfAborted } from "./effects.ts";
 import type { StepParts } from "./parts.ts";
@@ -37,7 +38,7 @@ export function modelAction(parts: StepParts): Action {
         request: {
           ...(use !== undefined && { use }),
           stage: agent?.model.stage ?? "execute",
-          system: given.system ?? agent?.prompt ?? "",
+          system: given.system ?? (agent ? namedPrompt(agent) : ""),
           messages: [{ role: "user", text: given.prompt }],
           tools: [],
           maxOutputTokens: agent?.model.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS,

@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { FailureError, failure } from "../../../domain/errors.ts";
 import { storeFailure } from "./failures.ts";
 
 export interface ConnectionOptions {
@@ -6,8 +7,6 @@ export interface ConnectionOptions {
   /** How long a statement waits for another process's write, in ms. */
   readonly busyTimeoutMs: number;
   readonly readOnly?: boolean;
-  /** The file never grows past this; a write that would is refused as `disk_full`. */
-  readonly maxBytes?: number;
 }
 
 /** Pages of the write-ahead log between two checkpoints (16 MB): fewer, larger checkpoints. */
@@ -43,13 +42,17 @@ export class Connection {
   #configure(options: ConnectionOptions): void {
     this.db.exec(`PRAGMA cache_size = -${CACHE_KIB}`);
     if (options.readOnly) return;
-    this.db.exec("PRAGMA journal_mode = WAL");
+    const { journal_mode: mode } = this.db.prepare("PRAGMA journal_mode = WAL").get() as {
+      journal_mode: string;
+    };
+    if (mode !== "wal") {
+      const message = `the database ${options.path} cannot use a write-ahead log; keep it on a local disk`;
+      throw new FailureError(failure("unavailable", message));
+    }
     this.db.exec("PRAGMA synchronous = FULL");
     this.db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    if (options.maxBytes !== undefined) {
-      const size = this.db.prepare("PRAGMA page_size").get() as { page_size: number };
-      this.db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / size.page_size))}`);
-    }
+    // SQLite opens what it cannot write without a word: better refused now than at the first run.
+    this.db.exec("BEGIN IMMEDIATE; CREATE TABLE writable (a); ROLLBACK");
   }
 
   /** A kept statement that changes rows; returns how many. */

@@ -1,3 +1,5 @@
+import { accessSync, constants } from "node:fs";
+import { dirname } from "node:path";
 import { type ErrorCode, type Failure, FailureError, failure } from "../../../domain/errors.ts";
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html) that mean something to us. */
@@ -69,10 +71,21 @@ export function storeFailure(error: unknown, path: string): unknown {
   if (fault !== null) return new FailureError(fault);
   const code = resultCode(error);
   if (code === null || !(error instanceof Error)) return error;
-  return new FailureError(failure(...meaning(code, `the database ${path}`, error.message)));
+  return new FailureError(failure(...meaning(code, path, error.message)));
 }
 
-function meaning(code: number, subject: string, text: string): [ErrorCode, string] {
+/** SQLite says "cannot open" of a folder it cannot make its own files in. */
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code !== "ENOENT";
+  }
+}
+
+function meaning(code: number, path: string, text: string): [ErrorCode, string] {
+  const subject = `the database ${path}`;
   switch (code) {
     case CODE.full:
       return ["disk_full", `${subject} cannot grow: ${text}`];
@@ -85,7 +98,7 @@ function meaning(code: number, subject: string, text: string): [ErrorCode, strin
     case CODE.locked:
       return ["unavailable", `${subject} is locked by another process: ${text}`];
     case CODE.cantOpen:
-      return ["unavailable", `${subject} cannot be opened: ${text}`];
+      return [isReadOnly(path) ? "read_only" : "unavailable", `${subject} cannot be opened: ${text}`];
     default:
       return ["unavailable", `${subject} failed: ${text}`];
   }

@@ -15,8 +15,6 @@ export interface OpenSqlite extends Partial<Omit<StoreOptions, "clock">> {
   /** A file on a local disk; made when it is not there. */
   readonly path: string;
   readonly clock: Clock;
-  /** The file never grows past this: writes that would are refused as `disk_full`. */
-  readonly maxBytes?: number;
 }
 
 export interface SqliteStore {
@@ -35,12 +33,12 @@ const BUSY_TIMEOUT_MS = 5_000;
  * `store_corrupt`, `read_only`, `disk_full` or `unavailable`.
  */
 export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore> {
-  const { path, clock, maxBytes } = options;
+  const { path, clock } = options;
   if (path === "" || path === ":memory:") {
     throw new FailureError(failure("invalid_config", `the store needs a file, not ${JSON.stringify(path)}`));
   }
   const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
-  const write = new Connection({ path, busyTimeoutMs, ...(maxBytes === undefined ? {} : { maxBytes }) });
+  const write = new Connection({ path, busyTimeoutMs });
   let read: Connection | null = null;
   try {
     migrate(write);

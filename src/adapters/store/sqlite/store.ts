@@ -11,6 +11,7 @@ import type { Connection } from "./connection.ts";
 import { createInbox } from "./inbox.ts";
 import { createJournal } from "./journal.ts";
 import { createLanes } from "./lanes.ts";
+import { createPrune } from "./prune.ts";
 import type { Transaction } from "./transaction.ts";
 import { createWorkers } from "./workers.ts";
 import { Writer } from "./writer.ts";
@@ -24,12 +25,14 @@ export interface StoreOptions extends BeatsOptions {
 export interface SqliteRunStore extends RunStore {
   /** For stores opened with `beats: "none"`. False when the worker is not known any more. */
   beat(worker: string): boolean;
+  /** Deletes up to `limit` runs that ended before `before`, with all that is theirs; returns how many. */
+  prune(before: number, limit: number): Promise<number>;
 }
 
 const refused = (failure: Failure): Admitted & Committed => ({ kind: "refused", failure });
 
-export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
-  const writer = new Writer(connection);
+/** The statements of each concern, prepared once and wired to one another. */
+function createParts(connection: Connection) {
   const bodies = createBodies(connection);
   const journal = createJournal(connection, bodies);
   const lanes = createLanes(connection);
@@ -38,6 +41,12 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
   const workers = createWorkers(connection, lanes);
   const admit = createAdmit(connection, { journal, lanes });
   const commitOne = createCommit(connection, { admit, approvals, bodies, inbox, journal, lanes });
+  return { journal, lanes, inbox, approvals, workers, admit, commitOne, prune: createPrune(connection) };
+}
+
+export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
+  const writer = new Writer(connection);
+  const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune } = createParts(connection);
   const beats = createBeats(connection.path, writer.hints, options);
   const host = hostname();
 
@@ -119,6 +128,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       writer.hints.close();
       connection.close();
     },
+    prune: async (before, limit) => writer.write((tx) => prune(tx, before, limit)),
     beat: (worker) => writer.write(() => workers.beat(worker, options.clock.now())),
   };
 }

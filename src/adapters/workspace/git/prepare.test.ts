@@ -17,6 +17,7 @@ import {
   write,
 } from "./playground.suite.ts";
 
+const [MOUNT, UNMOUNT] = ["mount", "umount"] as const;
 const request = { run: "run_1", branch: "feature/task-1-fix", allowDirty: false };
 
 describe("prepare", () => {
@@ -330,7 +331,7 @@ describe("prepare after a crash", () => {
       const repo = repository({ "big.bin": "0123456789".repeat(300_000) });
       const mounted = (options: string) => {
         const path = tempFolder();
-        execFileSync("mount", ["-t", "tmpfs", "-o", options, "tmpfs", path], { stdio: "ignore" });
+        execFileSync(MOUNT, ["-t", "tmpfs", "-o", options, "tmpfs", path], { stdio: "ignore" });
         return path;
       };
       for (const [options, code] of [
@@ -346,7 +347,7 @@ describe("prepare after a crash", () => {
         try {
           expect(refused(await workspacesIn(path).prepare({ ...request, repo }, never)).code).toBe(code);
         } finally {
-          execFileSync("umount", [path]);
+          execFileSync(UNMOUNT, [path]);
         }
       }
     },

@@ -24,6 +24,7 @@ import {
   copyIndex,
   dropWorktree,
   exists,
+  headBranch,
   namesIn,
   repairLink,
 } from "./worktree.ts";
@@ -194,11 +195,22 @@ async function reopen({ context, scope, stateDir, state }: Work): Promise<RunSta
     await copyIndex(indexFile(stateDir), join(admin, "index"));
   }
   if (state.pending === null) return state;
-  const settled = {
-    ...state,
-    head: tip === state.pending.commit ? state.pending : state.head,
-    pending: null,
-  };
+  const landed = tip === state.pending.commit;
+  if (landed) await finishLanding(context, state, admin);
+  const settled = { ...state, head: landed ? state.pending : state.head, pending: null };
   await writeState(stateDir, settled);
   return settled;
+}
+
+/** The branch had reached the commit when we fell; HEAD and the worktree's own index had perhaps not. */
+async function finishLanding(context: GitContext, state: RunState, admin: string): Promise<void> {
+  const { git, signal } = context;
+  const config = await readConfig(context, admin);
+  const scope = scopeOf({ cwd: context.cwd, gitDir: admin, workTree: state.root, config });
+  if ((await headBranch(admin)) !== state.branch) {
+    await git.run(["symbolic-ref", "HEAD", `refs/heads/${state.branch}`], { scope, signal });
+  }
+  await git.run(["read-tree", "-m", `refs/heads/${state.branch}`], { scope, signal });
+  // It answers 1 when files differ from the commit: that is for `changes` to tell.
+  await git.run(["update-index", "-q", "--refresh"], { scope, signal, okCodes: [1] });
 }
