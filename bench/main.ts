@@ -1,5 +1,8 @@
 // Figures of the engine, measured in one run of one process, beside what a bare SQLite can do here at that moment.
 // npm run bench [-- --finished 1000000] [--runs 4000] [--json] [context]
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { measureContextRecall } from "./context-recall.ts";
 import {
@@ -109,7 +112,18 @@ async function onTopOfFinished(): Promise<void> {
 }
 
 async function context(): Promise<void> {
-  const report = await measureContextRecall({ repos: [process.cwd()], commits: 50 });
+  const cacheDir = mkdtempSync(join(tmpdir(), "agent-runner-bench-"));
+  const ks = [10, 20, 40];
+  const report = await measureContextRecall({
+    repo: process.cwd(),
+    commits: 50,
+    skip: 0,
+    fresh: false,
+    ks,
+    budgetTokens: 8_000,
+    cacheDir,
+  });
+  rmSync(cacheDir, { recursive: true, force: true });
   console.log(JSON.stringify(report, null, 2));
 }
 
