@@ -19,7 +19,6 @@ describe("sensitive files and secrets", () => {
       "deploy/id_rsa.pub": "ssh-rsa AAAA",
       "server.key": "x",
       ".npmrc": "//registry.example/:_authToken=abc\n",
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: npm's own way to name a variable
       "sub/.npmrc": "save-exact=true\n//r.example/:_authToken=${NPM_TOKEN}\n",
       "gcp.json": JSON.stringify(account),
       "package.json": "{}",

@@ -64,7 +64,6 @@ describe("findSecrets lets pass", () => {
       'const apiKey = process.env["API_KEY"];',
       'const token = "your-api-token-goes-here";',
       'password: "changeme-please-now"',
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: how a workflow of a forge names a secret
       "token: ${{ secrets.GITHUB_TOKEN }}",
       'const tokenUrl = "https://auth.host.dev/oauth2/v2/token";',
       'secretName: "my-service-database-credentials"',
