@@ -1,11 +1,13 @@
 /**
  * How well the repository context finds the files that real commits changed, from their messages alone.
  *
- *   node bench/context-recall.ts [--repo PATH …] [--commits N] [--skip N] [--k 10,20,40] [--budget TOKENS] [--json]
+ *   node bench/context-recall.ts [--repo PATH …] [--commits N] [--skip N] [--k 10,20,40] [--budget TOKENS]
+ *                                 [--fresh] [--json]
  *
  * For each of the last N commits (no merges) that changed 1 to 15 files of its parent's tree, the parent's tree is
  * ranked with the history up to the parent and the commit's message as the task; added files do not count. The same
- * is asked of plain BM25 over contents and paths, and of the first files in path order.
+ * is asked of plain BM25 over contents and paths, and of the first files in path order. `--fresh` leaves out commits
+ * whose title, but for numbers, an older commit has too (version bumps, reverts, backports): history knows those.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,6 +32,8 @@ export interface RecallOptions {
   readonly commits: number;
   /** Newest commits left out, so that tuning and measuring can use different ones. */
   readonly skip: number;
+  /** Only commits whose title no older commit has. */
+  readonly fresh: boolean;
   readonly ks: readonly number[];
   readonly budgetTokens: number;
   readonly cacheDir: string;
@@ -106,44 +110,51 @@ async function rankOurs(
 }
 
 /** The newest commits that fit, with the files of their parent that they changed, deleted or renamed. */
-async function lastChanges(call: GitCall, { commits, skip }: RecallOptions): Promise<readonly Change[]> {
+async function lastChanges(
+  call: GitCall,
+  { commits, skip, fresh }: RecallOptions,
+): Promise<readonly Change[]> {
+  const all: Change[] = [];
+  for await (const change of changesOf(call)) all.push(change);
+  const seen = new Set<string>();
+  const fit: Change[] = [];
+  for (const change of all.toReversed()) {
+    const title = (change.message.split("\n")[0] ?? "")
+      .toLowerCase()
+      .replaceAll(/[\d#.()]+/g, " ")
+      .trim();
+    const isNew = !seen.has(title);
+    seen.add(title);
+    if (change.files.size >= 1 && change.files.size <= MAX_CHANGED && (isNew || !fresh)) fit.push(change);
+  }
+  return fit.toReversed().slice(skip, skip + commits);
+}
+
+/** Commits with a parent and a message, newest first. */
+async function* changesOf(call: GitCall): AsyncGenerator<Change, void, undefined> {
   const format = "--format=%x01%H %P%x00%B%x00";
-  const args = [
-    "log",
-    "--no-merges",
-    `--max-count=${MAX_HISTORY}`,
-    "-z",
-    "--name-status",
-    "--no-renames",
-    format,
-    "HEAD",
-    "--",
-  ];
-  const changes: Change[] = [];
-  let open: { head: string; message: string | null; status: string; files: string[] } | null = null;
-  const close = (): void => {
+  const walk = ["log", "--no-merges", `--max-count=${MAX_HISTORY}`, "-z", "--name-status", "--no-renames"];
+  let open: { head: string; message: string | null; status: string; files: Set<string> } | null = null;
+  const close = (): Change[] => {
     const [commit = "", parent = ""] = open?.head.split(" ") ?? [];
-    const files = new Set(open?.files);
     const message = open?.message?.trim() ?? "";
-    if (parent !== "" && message !== "" && files.size >= 1 && files.size <= MAX_CHANGED) {
-      changes.push({ commit, parent, message, files });
-    }
+    return parent === "" || message === ""
+      ? []
+      : [{ commit, parent, message, files: open?.files ?? new Set() }];
   };
-  for await (const record of gitRecords(call, { args })) {
+  for await (const record of gitRecords(call, { args: [...walk, format, "HEAD", "--"] })) {
     if (record.startsWith("\u0001")) {
-      close();
-      if (changes.length >= commits + skip) return changes.slice(skip);
-      open = { head: record.slice(1), message: null, status: "", files: [] };
+      yield* close();
+      open = { head: record.slice(1), message: null, status: "", files: new Set() };
     } else if (open === null) continue;
     else if (open.message === null) open.message = record;
     else if (open.status === "") open.status = record.trim();
     else {
-      if (open.status !== "A") open.files.push(record);
+      if (open.status !== "A") open.files.add(record);
       open.status = "";
     }
   }
-  close();
-  return changes.slice(skip, skip + commits);
+  yield* close();
 }
 
 class Tally {
@@ -219,7 +230,7 @@ class PlainBm25 {
   }
 
   async #read(blobs: readonly string[]): Promise<void> {
-    for await (const { blob, content } of readBlobs(this.#call, blobs)) {
+    for await (const { blob, content } of readBlobs(this.#call, blobs, false)) {
       const isText = content.kind === "bytes" && !content.bytes.subarray(0, 8_000).includes(0);
       this.#bags.set(blob, bagOf(isText ? content.bytes.toString("utf8") : ""));
     }
@@ -284,6 +295,7 @@ async function main(): Promise<void> {
       skip: { type: "string", default: "0" },
       k: { type: "string", default: DEFAULT_KS.join(",") },
       budget: { type: "string", default: String(DEFAULT_BUDGET_TOKENS) },
+      fresh: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
   });
@@ -297,6 +309,7 @@ async function main(): Promise<void> {
         skip: Number(values.skip),
         ks,
         budgetTokens: Number(values.budget),
+        fresh: values.fresh,
       };
       reports.push(await measureContextRecall({ ...options, repo: path.resolve(repo), cacheDir }));
     }

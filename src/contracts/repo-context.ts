@@ -9,7 +9,7 @@ export interface ContextRequest {
    * on disk, with uncommitted and untracked (not ignored) files; for a bare repository it means HEAD.
    */
   readonly ref?: string;
-  /** The task in the words of whoever wants it; its first line counts as the title. */
+  /** The task in the words of whoever wants it; its first line counts as the title, and 40,000 characters count. */
   readonly task: string;
   /** Upper bound of `RepoContext.tokens`, in estimated tokens. */
   readonly budgetTokens: number;

@@ -33,6 +33,12 @@ export const ERRORS = {
     retryable: false,
     remedy: "Correct the agent file's front matter at the named field.",
   },
+  invalid_gates: {
+    status: 422,
+    retryable: false,
+    remedy:
+      "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
+  },
   invalid_config: {
     status: 400,
     retryable: false,
@@ -54,6 +60,11 @@ export const ERRORS = {
     remedy: "Use one of the methods named in the Allow header.",
   },
   conflict: { status: 409, retryable: false, remedy: "Read the current state and decide again." },
+  unsupported_media_type: {
+    status: 415,
+    retryable: false,
+    remedy: "Send one of the content types that the message names.",
+  },
   idempotency_conflict: {
     status: 409,
     retryable: false,
@@ -69,6 +80,31 @@ export const ERRORS = {
     status: 403,
     retryable: false,
     remedy: "Call the server by a loopback name, from the same origin.",
+  },
+  inbox_full: {
+    status: 429,
+    retryable: true,
+    remedy: "The run has more unread messages than it may hold; send it again when it has read some.",
+  },
+  too_many_streams: {
+    status: 429,
+    retryable: true,
+    remedy: "Close an event stream that nobody reads, or ask for pages of events instead.",
+  },
+  content_missing: {
+    status: 410,
+    retryable: false,
+    remedy: "The artifact's content is no longer in the artifact store; restore it from a backup.",
+  },
+  content_corrupt: {
+    status: 500,
+    retryable: false,
+    remedy: "The artifact's content does not match its hash; restore it from a backup.",
+  },
+  address_in_use: {
+    status: 409,
+    retryable: false,
+    remedy: "Stop the program that listens there, or choose another port.",
   },
   queue_full: {
     status: 429,
@@ -235,10 +271,21 @@ export const ERRORS = {
     retryable: false,
     remedy: "The agent said that it cannot do the task; its reason is in the message.",
   },
+  agent_bad_answer: {
+    status: 422,
+    retryable: false,
+    remedy: "The answer stayed short of the agent's `validation`; reword the task or relax the thresholds.",
+  },
   gates_failed: {
     status: 422,
     retryable: false,
     remedy: "The gates stayed red after the last repair round; their output is in gates.json.",
+  },
+
+  stale_verdict: {
+    status: 409,
+    retryable: false,
+    remedy: "Something was written after the gates ran; run them again before the commit.",
   },
 
   // The repository and the tools.
@@ -249,6 +296,11 @@ export const ERRORS = {
   },
   tool_invalid_input: { status: 422, retryable: false, remedy: "Correct the named argument of the tool." },
   tool_failed: { status: 422, retryable: false, remedy: "The tool's message says what happened." },
+  command_failed: {
+    status: 422,
+    retryable: false,
+    remedy: "The command's output says what happened; allow the failure if it is expected.",
+  },
   command_not_started: {
     status: 422,
     retryable: false,

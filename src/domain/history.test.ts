@@ -50,6 +50,13 @@ describe("the size of a history", () => {
     expect(historyTokens(messages, { messages: 2, tokens: 500 })).toBe(509);
   });
 
+  it("does not believe a measure that is far too low", () => {
+    const messages = [user("x".repeat(3_000)), assistant("c")];
+    expect(historyTokens(messages, { messages: 2, tokens: 3 })).toBe(
+      Math.floor(estimateTokens(messages) * 0.75),
+    );
+  });
+
   it("adds up over concatenation", () => {
     fc.assert(
       fc.property(histories, histories, (a, b) => {

@@ -3,6 +3,8 @@ import type { Message } from "./message.ts";
 
 /** Code has three to four characters a token, so this errs high. */
 const CHARS_PER_TOKEN = 3;
+/** Four characters a token instead of three: the most that plain text is worth. */
+const BELIEVABLE_SHARE = 0.75;
 /** What a message costs beside its text. */
 const TOKENS_PER_MESSAGE = 8;
 /** No tool result is cut below this, however large the turn is. */
@@ -36,10 +38,15 @@ export interface Measured {
   readonly tokens: number;
 }
 
-/** The size of the history: as measured by the model where it was, estimated for what came since. */
+/**
+ * The size of the history: as measured by the model where it was, estimated for what came since. Some servers leave
+ * out what they had cached, so a measure far below the estimate is not believed.
+ */
 export function historyTokens(messages: readonly Message[], measured: Measured | null): number {
-  if (measured === null) return estimateTokens(messages);
-  return measured.tokens + estimateTokens(messages.slice(measured.messages));
+  const estimated = estimateTokens(messages);
+  if (measured === null) return estimated;
+  const told = measured.tokens + estimateTokens(messages.slice(measured.messages));
+  return Math.max(told, Math.floor(estimated * BELIEVABLE_SHARE));
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Expressions, Scope } from "./workflow.ts";
 /** A language of one word: a key of `inputs`. */
 const words: Expressions = {
   evaluate(expression, scope) {
+    if (expression === "absent") return { ok: true, value: null, absent: true };
     const value = (scope.inputs as Record<string, Json>)[expression];
     return value === undefined ? { ok: false, message: "no such word" } : { ok: true, value };
   },
@@ -109,6 +110,13 @@ describe("evaluateTemplate", () => {
     expect(evaluate({ a: "${{ l }}", b: ["${{ n }} ${{ s }} ${{ l }} ${{ z }}"], c: true }, inputs)).toEqual({
       ok: true,
       value: { a: [1, "a"], b: ['1 text [1,"a"] null'], c: true },
+    });
+  });
+
+  it("leaves out what is absent", () => {
+    expect(evaluate({ a: "${{ absent }}", b: ["${{ absent }}"], c: "x${{ absent }}y" }, {})).toEqual({
+      ok: true,
+      value: { b: [null], c: "xy" },
     });
   });
 

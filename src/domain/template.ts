@@ -26,7 +26,7 @@ export type Found =
   | { readonly ok: false; readonly path: TemplatePath; readonly message: string; readonly offset: number };
 
 export type EvaluatedTemplate =
-  | { readonly ok: true; readonly value: Json }
+  | { readonly ok: true; readonly value: Json; readonly absent?: true }
   | { readonly ok: false; readonly message: string; readonly path: TemplatePath };
 
 /** A mention of a variable in an expression, e.g. `steps.build.outputs` as three segments. */
@@ -138,7 +138,8 @@ function walk(value: Json, path: TemplatePath, visit: (text: string, path: Templ
 
 /**
  * The value with its expressions replaced by what they yield. A text that is one whole expression becomes
- * that value; in any other text a string stands as it is and everything else as JSON.
+ * that value; in any other text a string stands as it is and everything else as JSON. An absent value leaves
+ * its member out of an object, is `null` in a list, and nothing in a text.
  */
 export function evaluateTemplate(value: Json, scope: Scope, expressions: Expressions): EvaluatedTemplate {
   return evaluateAt(value, [], (expression) => expressions.evaluate(expression, scope));
@@ -162,7 +163,7 @@ function evaluateAt(value: Json, path: TemplatePath, evaluate: Evaluate): Evalua
   for (const [key, member] of Object.entries(value)) {
     const done = evaluateAt(member, [...path, key], evaluate);
     if (!done.ok) return done;
-    members.push([key, done.value]);
+    if (done.absent === undefined) members.push([key, done.value]);
   }
   return { ok: true, value: Object.fromEntries(members) };
 }
@@ -179,7 +180,8 @@ function evaluateText(text: string, path: TemplatePath, evaluate: Evaluate): Eva
     }
     const result = evaluate(part.expression);
     if (!result.ok) return { ok: false, message: `\`${part.expression}\`: ${result.message}`, path };
-    if (template.whole) return { ok: true, value: result.value };
+    if (template.whole) return result;
+    if (result.absent !== undefined) continue;
     joined += typeof result.value === "string" ? result.value : JSON.stringify(result.value);
   }
   return { ok: true, value: joined };

@@ -95,7 +95,8 @@ export class Worker implements Service {
 
   #onHint(hint: StoreHint): void {
     if (hint.kind === "ready" || hint.kind === "lost") this.#nudge();
-    if (hint.kind === "stalled") this.#parts.log.warn({ ms: hint.ms }, "the event loop stood still; the lease was kept");
+    if (hint.kind === "stalled")
+      this.#parts.log.warn({ ms: hint.ms }, "the event loop stood still; the lease was kept");
     if (hint.kind === "inbox") {
       for (const drive of this.#drives.values()) {
         if (drive.claim.run === hint.run) void this.#fetchInbox([drive]);

@@ -179,7 +179,7 @@ async function guarded(
   const answer = Promise.resolve()
     .then(() => provider.generate(request, { signal: around.signal, onDelta }))
     .catch((error: unknown): ModelResult => {
-      const said = error instanceof Error ? error.message : String(error);
+      const said = error instanceof Error ? error.message : typeof error;
       return { ok: false, failure: failure("internal", `the provider "${provider.name}" threw: ${said}`) };
     });
   const leftBehind = abortedFor(clock, ABORT_GRACE_MS, {

@@ -201,7 +201,12 @@ export class World {
       store: this.#storeOf(process),
       workflows: this.memory.workflows,
       artifacts: { put: async () => ({ sha256: "0", bytes: 0 }), get: async () => null },
-      actions: simulatedActions({ outside: this.outside, random: this.random, process: number, onPerform: (did) => this.#judgePerform(did) }),
+      actions: simulatedActions({
+        outside: this.outside,
+        random: this.random,
+        process: number,
+        onPerform: (did) => this.#judgePerform(did),
+      }),
       expressions: tinyExpressions,
       live: { publish() {}, subscribe: () => () => {} },
       log: silent,

@@ -19,26 +19,43 @@ export interface BlobContent {
 
 /**
  * The contents of many blobs through two git processes: one that tells sizes, one that reads what is small enough.
- * One body at a time is held.
+ * One body at a time is held. In a partial clone absent blobs are looked for first, since git stops at the first one.
  */
 export async function* readBlobs(
   call: GitCall,
   blobs: readonly string[],
+  partial: boolean,
 ): AsyncGenerator<BlobContent, void, undefined> {
-  const wanted: string[] = [];
-  const sizes = new BatchReader(call, "--batch-check", blobs);
+  const here = partial && blobs.length > 0 ? await presentOf(call, blobs) : null;
+  const asked: string[] = [];
   for (const blob of blobs) {
-    const head = await sizes.header();
-    const size = blobSize(head);
-    if (size === null) yield { blob, content: { kind: "missing" } };
-    else if (size > MAX_CONTENT_BYTES) yield { blob, content: { kind: "too-large" } };
-    else wanted.push(blob);
+    if (here === null || here.has(blob)) asked.push(blob);
+    else yield { blob, content: { kind: "missing" } };
   }
-  await sizes.end();
-  if (wanted.length === 0) return;
-  const bodies = new BatchReader(call, "--batch", wanted);
+  if (asked.length === 0) return;
+  const small: string[] = [];
+  const sizes = new BatchReader(call, "--batch-check", asked);
   try {
-    for (const blob of wanted) {
+    for (const blob of asked) {
+      const size = blobSize(await sizes.header());
+      if (size === null) yield { blob, content: { kind: "missing" } };
+      else if (size > MAX_CONTENT_BYTES) yield { blob, content: { kind: "too-large" } };
+      else small.push(blob);
+    }
+  } finally {
+    await sizes.end();
+  }
+  yield* readBodies(call, small);
+}
+
+async function* readBodies(
+  call: GitCall,
+  blobs: readonly string[],
+): AsyncGenerator<BlobContent, void, undefined> {
+  if (blobs.length === 0) return;
+  const bodies = new BatchReader(call, "--batch", blobs);
+  try {
+    for (const blob of blobs) {
       const size = blobSize(await bodies.header());
       if (size === null) yield { blob, content: { kind: "missing" } };
       else yield { blob, content: { kind: "bytes", bytes: await bodies.body(size) } };
@@ -46,6 +63,20 @@ export async function* readBlobs(
   } finally {
     await bodies.end();
   }
+}
+
+/** Those of the blobs that the repository itself holds. */
+async function presentOf(call: GitCall, blobs: readonly string[]): Promise<ReadonlySet<string>> {
+  const wanted = new Set(blobs);
+  const present = new Set<string>();
+  const args = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)"];
+  let rest = "";
+  for await (const chunk of gitBytes(call, { args })) {
+    const lines = (rest + chunk.toString("latin1")).split("\n");
+    rest = lines.pop() ?? "";
+    for (const name of lines) if (wanted.has(name)) present.add(name);
+  }
+  return present;
 }
 
 /** "<oid> blob <size>" → size; `null` for "<oid> missing" and for what is no blob. */

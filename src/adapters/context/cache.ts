@@ -6,7 +6,7 @@ import type { Extracted, FileFacts } from "./facts.ts";
 import { decodeFacts, encodeFacts } from "./facts-codec.ts";
 import type { OutlineEntry } from "./outline.ts";
 
-const BUSY_TIMEOUT_MS = 10_000;
+const BUSY_TIMEOUT_MS = 5_000;
 const DAY_MS = 86_400_000;
 /** Rows above which those unused for longest go, down to nine tenths. One blob takes 3 to 5 KB. */
 const DEFAULT_MAX_ROWS = 600_000;
@@ -58,18 +58,27 @@ export class FactsCache {
   }
 
   static open(options: CacheOptions): FactsCache {
-    const file = path.join(options.dir, `repo-context-${options.version}.sqlite`);
+    const file = fileOf(options);
     try {
       mkdirSync(options.dir, { recursive: true });
       try {
         return new FactsCache(options, openDatabase(file));
       } catch (error) {
         if (!isDamage(error)) throw error;
-        for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
+        removeDatabase(file);
         return new FactsCache(options, openDatabase(file));
       }
     } catch (error) {
       throw cacheFailure(error, file);
+    }
+  }
+
+  /** Removes a cache whose file turned out to be damaged; the next one to open it makes it anew. */
+  static discard(options: CacheOptions): void {
+    try {
+      removeDatabase(fileOf(options));
+    } catch (error) {
+      throw cacheFailure(error, options.dir);
     }
   }
 
@@ -156,13 +165,21 @@ export class FactsCache {
         throw error;
       }
     } catch (error) {
-      throw cacheFailure(error, this.#options.dir);
+      throw isDamage(error) ? error : cacheFailure(error, this.#options.dir);
     }
   }
 
   #today(): number {
     return Math.floor(this.#options.now() / DAY_MS);
   }
+}
+
+function fileOf(options: CacheOptions): string {
+  return path.join(options.dir, `repo-context-${options.version}.sqlite`);
+}
+
+function removeDatabase(file: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
 }
 
 function openDatabase(file: string): DatabaseSync {
@@ -183,7 +200,8 @@ function sqliteCode(error: unknown): number {
   return typeof code === "number" ? code & 0xff : 0;
 }
 
-function isDamage(error: unknown): boolean {
+/** Whether an error says that the file is no sound database. */
+export function isDamage(error: unknown): boolean {
   const SQLITE_CORRUPT = 11;
   const SQLITE_NOTADB = 26;
   return sqliteCode(error) === SQLITE_CORRUPT || sqliteCode(error) === SQLITE_NOTADB;

@@ -96,6 +96,14 @@ export class Corpus {
     return scores;
   }
 
+  /** The words of the task with their weights, rare ones more; the weightiest is 1. */
+  termWeights(): ReadonlyMap<number, number> {
+    const rarity = this.#rarity();
+    const weights = this.#terms.map((_, i) => (this.#weights[i] as number) * (rarity[i] as number));
+    const top = Math.max(Number.MIN_VALUE, ...weights);
+    return new Map(this.#terms.map((term, i) => [term, (weights[i] as number) / top]));
+  }
+
   /** BM25's inverse document frequency of each word. */
   #rarity(): Float64Array {
     const terms = this.#terms.length;

@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import { FailureError, failure } from "../../domain/errors.ts";
 
 const MAX_STDERR_CHARS = 4_000;
-/** Longest NUL-ended record that is believed: a path or a commit message. */
-const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+/** A record (a path, a commit message) is cut beyond about this. */
+const MAX_RECORD_BYTES = 1024 * 1024;
 
 /**
  * Settings that keep git from running programs that a repository names (fsmonitor, signature checks), from asking
@@ -43,6 +43,8 @@ export interface GitCall {
 export interface GitRun {
   readonly args: readonly string[];
   readonly stdin?: Iterable<string>;
+  /** Settings for this run alone: `name=value`. */
+  readonly config?: readonly string[];
   /** Exit codes other than 0 that are no failure. */
   readonly allowExit?: readonly number[];
 }
@@ -50,12 +52,16 @@ export interface GitRun {
 /** The standard output of one git process, as it comes. Ending the iteration early ends the process. */
 export async function* gitBytes(call: GitCall, run: GitRun): AsyncGenerator<Buffer, void, undefined> {
   if (call.signal?.aborted) throw canceled();
-  const child = spawn(call.git, [...SAFE_FLAGS, ...run.args], {
-    cwd: call.cwd,
-    env: gitEnvironment(),
-    stdio: ["pipe", "pipe", "pipe"],
-    windowsHide: true,
-  });
+  const child = spawn(
+    call.git,
+    [...SAFE_FLAGS, ...(run.config ?? []).flatMap((one) => ["-c", one]), ...run.args],
+    {
+      cwd: call.cwd,
+      env: gitEnvironment(),
+      stdio: ["pipe", "pipe", "pipe"],
+      windowsHide: true,
+    },
+  );
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     if (stderr.length < MAX_STDERR_CHARS) stderr += text.slice(0, MAX_STDERR_CHARS - stderr.length);
@@ -117,12 +123,7 @@ export async function* gitRecords(call: GitCall, run: GitRun): AsyncGenerator<st
       yield bytes.toString("utf8", start, end);
       start = end + 1;
     }
-    rest = bytes.subarray(start);
-    if (rest.length > MAX_RECORD_BYTES) {
-      throw new FailureError(
-        failure("git_failed", `git ${run.args[0]}: a record of over ${MAX_RECORD_BYTES} bytes`),
-      );
-    }
+    rest = bytes.subarray(start, start + MAX_RECORD_BYTES);
   }
   if (rest.length > 0) yield rest.toString("utf8");
 }
@@ -139,5 +140,13 @@ function gitEnvironment(): NodeJS.ProcessEnv {
   for (const [name, value] of Object.entries(process.env)) {
     if (!REPOSITORY_VARIABLES.has(name)) env[name] = value;
   }
-  return { ...env, LC_ALL: "C", GIT_TERMINAL_PROMPT: "0", GIT_NO_LAZY_FETCH: "1", GIT_OPTIONAL_LOCKS: "0" };
+  return {
+    ...env,
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+    // No protocol of this name exists, so nothing can be fetched, whatever the settings say.
+    GIT_NO_LAZY_FETCH: "1",
+    GIT_ALLOW_PROTOCOL: "none",
+  };
 }

@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { Language as Grammar, Parser, Query } from "web-tree-sitter";
 import { type Language, languageOf } from "./languages.ts";
-import { MAX_SYMBOLS, type OutlineEntry, outlineByLines, signatureOf } from "./outline.ts";
+import { isImport, MAX_SYMBOLS, type OutlineEntry, outlineByLines, signatureOf } from "./outline.ts";
 
 /** Above this the time of a full parse is not worth its better outline. */
 const MAX_PARSED_CHARS = 512 * 1024;
@@ -67,7 +67,8 @@ function parsedOutline(loaded: LoadedLanguage, text: string): readonly OutlineEn
       if (seen.has(node.startIndex)) continue;
       seen.add(node.startIndex);
       const row = node.startPosition.row;
-      entries.push({ name: node.text, kind, line: row + 1, signature: signatureOf(lines[row] ?? "") });
+      const signature = signatureOf(lines[row] ?? "");
+      if (!isImport(signature)) entries.push({ name: node.text, kind, line: row + 1, signature });
     }
     return entries;
   } finally {

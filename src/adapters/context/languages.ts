@@ -16,7 +16,7 @@ const SCRIPT_TOP_LEVEL = `
 const SCRIPT_CALLABLES = `
   (function_declaration name: (identifier) @function)
   (generator_function_declaration name: (identifier) @function)
-  (method_definition name: (_) @method)
+  (class_body (method_definition name: (_) @method))
   (program (expression_statement (assignment_expression
     left: (member_expression property: (property_identifier) @function)
     right: [(function_expression) (arrow_function) (class)])))
@@ -150,5 +150,3 @@ export function extensionOf(path: string): string {
 export function languageOf(path: string): Language | null {
   return BY_EXTENSION.get(extensionOf(path)) ?? null;
 }
-
-export const GRAMMARS: readonly Language[] = LANGUAGES.map(([, language]) => language);

@@ -2,6 +2,7 @@ import { lstat } from "node:fs/promises";
 import path from "node:path";
 import { FailureError, failure } from "../../domain/errors.ts";
 import { type GitCall, gitRecords, gitText } from "./git.ts";
+import { readSettings } from "./settings.ts";
 
 /** More files than this are left out, last in path order. */
 const MAX_FILES = 200_000;
@@ -27,17 +28,23 @@ export interface Listing {
   readonly root: string | null;
   /** Commit whose history counts; `null` before the first commit. */
   readonly commit: string | null;
+  /** Whether contents may be absent from the repository. */
+  readonly partial: boolean;
 }
 
 /** All files of a ref's tree, or of the work tree with its uncommitted and untracked ones. */
 export async function listFiles(call: GitCall, ref: string | undefined): Promise<Listing> {
+  const settings = await readSettings(call);
   const bare = (await gitText(call, { args: ["rev-parse", "--is-bare-repository"] })) === "true";
-  if (ref !== undefined || bare) return listTree(call, ref ?? "HEAD");
+  if (ref !== undefined || bare) {
+    return { ...(await listTree(call, ref ?? "HEAD")), partial: settings.partial };
+  }
   const root = path.normalize(await gitText(call, { args: ["rev-parse", "--show-toplevel"] }));
-  return listWorkTree({ ...call, cwd: root }, root);
+  const listed = await listWorkTree({ ...call, cwd: root }, root, settings.withoutFilters);
+  return { ...listed, partial: settings.partial };
 }
 
-async function listTree(call: GitCall, ref: string): Promise<Listing> {
+async function listTree(call: GitCall, ref: string): Promise<Omit<Listing, "partial">> {
   const commit = await resolveCommit(call, ref);
   if (commit === null) {
     if ((await resolveCommit(call, "HEAD")) === null && (await hasNoRef(call))) {
@@ -64,12 +71,19 @@ async function hasNoRef(call: GitCall): Promise<boolean> {
   return (await gitText(call, { args: ["for-each-ref", "--count=1"] })) === "";
 }
 
-async function listWorkTree(call: GitCall, root: string): Promise<Listing> {
+async function listWorkTree(
+  call: GitCall,
+  root: string,
+  withoutFilters: readonly string[],
+): Promise<Omit<Listing, "partial">> {
   const commit = await resolveCommit(call, "HEAD");
   const changed = new Set<string>();
-  for await (const name of gitRecords(call, {
+  // Git compares contents, through filters, where times tell nothing; the filters' programs must not run.
+  const difference = {
     args: ["diff-files", "-z", "--name-only", "--ignore-submodules"],
-  })) {
+    config: withoutFilters,
+  };
+  for await (const name of gitRecords(call, difference)) {
     changed.add(name);
   }
   const listed = new Collector();

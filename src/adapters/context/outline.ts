@@ -130,6 +130,11 @@ class LineFinder {
   }
 }
 
+/** Whether a definition only gives a name to another file's: `const fs = require("node:fs")`. */
+export function isImport(signature: string): boolean {
+  return /=\s*(?:await\s+)?(?:require|import)\s*\(/.test(signature);
+}
+
 /** A source line as the map shows it. */
 export function signatureOf(line: string): string {
   const text = line

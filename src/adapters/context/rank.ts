@@ -26,6 +26,7 @@ import { hashWord, identifiers, wordsOf } from "./words.ts";
 /** Files among which references are followed: the best ones by the other signals. */
 const GRAPH_FILES = 4_000;
 const GRAPH_SEEDS = 40;
+const LOWEST_SCORE = 0.0001;
 
 export interface Ranking {
   readonly scan: Scan;
@@ -34,7 +35,8 @@ export interface Ranking {
   /** By listed file; the highest is 1 unless all are 0. */
   readonly scores: Float64Array;
   readonly graph: ReferenceGraph;
-  readonly words: ReadonlyMap<number, number>;
+  /** Words of the task by how much they tell, the most telling 1. */
+  readonly termWeights: ReadonlyMap<number, number>;
 }
 
 /** Every signal for every listed file, and what they make together. */
@@ -70,7 +72,7 @@ export async function rankFiles(
     pair: scaled(pairScores(paths, first)),
   };
   const all = weighed(signals, WEIGHTS, paths.length).map((score, file) => score * (kept[file] as number));
-  return { scan, commits, signals, scores: scaled(all), graph, words };
+  return { scan, commits, signals, scores: scaled(all), graph, termWeights: scan.corpus.termWeights() };
 }
 
 async function graphScores(
@@ -117,13 +119,13 @@ export function mapFiles(
     const key = scan.keys[file] ?? null;
     return {
       path: listing.files[file]?.path ?? "",
-      score: round(scores[file] as number),
+      score: Math.max(LOWEST_SCORE, round(scores[file] as number)),
       reasons: reasonsOf(signals, file),
       lines: scan.corpus.lines[file] as number,
-      symbols: () =>
-        key === null
-          ? []
-          : parts.cache.outline(key).map((entry) => [entry, relevance(entry, ranking)] as const),
+      symbols: () => {
+        const entries = key === null ? [] : parts.cache.outline(key);
+        return entries.map((entry) => ({ entry, relevance: relevance(entry, ranking) }));
+      },
     };
   });
 }
@@ -138,25 +140,25 @@ function reasonsOf(signals: Signals, file: number): Readonly<Record<string, numb
   );
 }
 
+/** Kinds shown even when neither the task nor another file speaks of them. */
 const KIND_RELEVANCE: Readonly<Record<string, number>> = {
-  class: 0.6,
-  interface: 0.5,
-  function: 0.5,
-  type: 0.4,
-  enum: 0.4,
-  module: 0.4,
-  method: 0.3,
+  class: 0.3,
+  interface: 0.25,
+  function: 0.2,
+  type: 0.15,
+  enum: 0.15,
+  module: 0.1,
 };
+const USERS_RELEVANCE = 0.15;
 
-/** How much a definition matters for the task: by the words of its name, by who uses it, by its kind. */
-function relevance(entry: OutlineEntry, { words, graph }: Ranking): number {
+/** How much a definition matters for the task: by the words of its name, by who uses it, by its kind; 0 for not at all. */
+function relevance(entry: OutlineEntry, { termWeights, graph }: Ranking): number {
   let matches = 0;
   for (const part of identifiers(entry.name)) {
-    for (const word of wordsOf(part)) matches += words.get(hashWord(word)) ?? 0;
+    for (const word of wordsOf(part)) matches += termWeights.get(hashWord(word)) ?? 0;
   }
-  return (
-    matches + 0.5 * Math.log1p(graph.usersOf(hashWord(entry.name))) + (KIND_RELEVANCE[entry.kind] ?? 0.2)
-  );
+  const users = USERS_RELEVANCE * Math.log1p(graph.usersOf(hashWord(entry.name)));
+  return matches + users + (KIND_RELEVANCE[entry.kind] ?? 0);
 }
 
 function round(value: number): number {

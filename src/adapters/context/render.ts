@@ -11,13 +11,19 @@ export function estimateTokens(text: string): number {
   return Math.ceil(Buffer.byteLength(text, "utf8") / BYTES_PER_TOKEN);
 }
 
+export interface WeighedSymbol {
+  readonly entry: OutlineEntry;
+  /** 0 for a definition that is not worth a line. */
+  readonly relevance: number;
+}
+
 export interface MapFile {
   readonly path: string;
   readonly score: number;
   readonly reasons: Readonly<Record<string, number>>;
   readonly lines: number;
   /** The definitions with how much each matters for the task; asked for only when there is room. */
-  readonly symbols: () => readonly (readonly [entry: OutlineEntry, relevance: number])[];
+  readonly symbols: () => readonly WeighedSymbol[];
 }
 
 export interface RenderedMap {
@@ -43,9 +49,9 @@ export function renderMap(files: readonly MapFile[], budgetTokens: number): Rend
   const pathsRoom = Math.floor(room.left * PATHS_SHARE);
   for (const file of files) {
     const head = headLine(file);
-    if (room.used + size(head) <= Math.max(pathsRoom, size(head)) && room.take(head)) {
-      parts.push({ file, head, chosen: [] });
-    } else later.push(file);
+    const early = parts.length === 0 || room.used + size(head) <= pathsRoom;
+    if (early && room.take(head)) parts.push({ file, head, chosen: [] });
+    else later.push(file);
   }
   addSymbols(parts, room);
   for (const file of later) {
@@ -96,19 +102,21 @@ function addSymbols(parts: readonly Part[], room: Room): void {
     const share = scores > 0 ? (room.left * part.file.score) / scores : 0;
     scores -= part.file.score;
     const until = room.used + share;
-    const byRelevance = part.file.symbols().toSorted((a, b) => b[1] - a[1] || a[0].line - b[0].line);
-    for (const [entry] of byRelevance) {
+    const shown = new Set<number>();
+    for (const { entry } of worthShowing(part.file)) {
       if (part.chosen.length >= MAX_SYMBOLS_PER_FILE) break;
       const line = symbolLine(entry);
-      if (
-        room.used + size(line) <= until &&
-        !part.chosen.some((other) => other.line === entry.line) &&
-        room.take(line)
-      ) {
-        part.chosen.push(entry);
-      }
+      if (shown.has(entry.line) || room.used + size(line) > until || !room.take(line)) continue;
+      shown.add(entry.line);
+      part.chosen.push(entry);
     }
   }
+}
+
+/** The definitions that matter, most relevant first. */
+function worthShowing(file: MapFile): readonly WeighedSymbol[] {
+  const worth = file.symbols().filter(({ relevance }) => relevance > 0);
+  return worth.sort((a, b) => b.relevance - a.relevance || a.entry.line - b.entry.line);
 }
 
 function headLine({ path, lines }: MapFile): string {

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import type { ContextRequest, RepoContext, RepoContexts } from "../../contracts/repo-context.ts";
 import { FailureError, fail, failure, ok, type Result } from "../../domain/errors.ts";
-import { FactsCache } from "./cache.ts";
+import { type CacheOptions, FactsCache, isDamage } from "./cache.ts";
 import { FACTS_VERSION } from "./facts.ts";
 import type { GitCall } from "./git.ts";
 import { installedGrammars, Outliner } from "./grammars.ts";
@@ -37,6 +37,7 @@ class GitRepoContexts implements RepoContexts {
   readonly #options: RepoContextsOptions;
   readonly #outliner = new Outliner();
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #discarded: FactsCache[] = [];
   #cache: FactsCache | null = null;
   #closed = false;
 
@@ -45,7 +46,7 @@ class GitRepoContexts implements RepoContexts {
   }
 
   async rank(request: ContextRequest): Promise<Result<RepoContext>> {
-    const work = this.#rank(request).catch(asFailure);
+    const work = this.#rankOrRepair(request).catch(asFailure);
     this.#underWay.add(work);
     try {
       return await work;
@@ -57,14 +58,35 @@ class GitRepoContexts implements RepoContexts {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#underWay);
-    this.#cache?.close();
+    for (const cache of [...this.#discarded, this.#cache]) cache?.close();
+    this.#discarded.length = 0;
     this.#cache = null;
   }
 
-  async #rank(request: ContextRequest): Promise<Result<RepoContext>> {
-    const began = this.#options.now();
+  /** What the cache holds can be had again, so damage found while reading costs one more try, nothing else. */
+  async #rankOrRepair(request: ContextRequest): Promise<Result<RepoContext>> {
+    if (this.#closed) throw new FailureError(failure("unavailable", "the repository contexts are closed"));
     await assertRequest(request);
     const cache = this.#openCache();
+    try {
+      return await this.#rank(request, cache);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#discard(cache);
+      return this.#rank(request, this.#openCache());
+    }
+  }
+
+  /** Other calls may still read from a discarded cache: it is closed with the rest. */
+  #discard(cache: FactsCache): void {
+    if (this.#cache !== cache) return;
+    this.#discarded.push(cache);
+    this.#cache = null;
+    FactsCache.discard(this.#cacheOptions());
+  }
+
+  async #rank(request: ContextRequest, cache: FactsCache): Promise<Result<RepoContext>> {
+    const began = this.#options.now();
     const call: GitCall = { git: this.#options.git ?? "git", cwd: request.repo, signal: request.signal };
     const listing = await listFiles(call, request.ref);
     if (listing.commit === null && listing.files.length === 0) {
@@ -100,14 +122,14 @@ class GitRepoContexts implements RepoContexts {
   }
 
   #openCache(): FactsCache {
-    if (this.#closed) throw new FailureError(failure("unavailable", "the repository contexts are closed"));
-    this.#cache ??= FactsCache.open({
-      dir: this.#options.cacheDir,
-      version: `v${FACTS_VERSION}-${installedGrammars()?.version ?? "lines"}`,
-      now: this.#options.now,
-      ...(this.#options.cacheMaxRows === undefined ? {} : { maxRows: this.#options.cacheMaxRows }),
-    });
+    this.#cache ??= FactsCache.open(this.#cacheOptions());
     return this.#cache;
+  }
+
+  #cacheOptions(): CacheOptions {
+    const { cacheDir: dir, now, cacheMaxRows: maxRows } = this.#options;
+    const version = `v${FACTS_VERSION}-${installedGrammars()?.version ?? "lines"}`;
+    return { dir, version, now, ...(maxRows === undefined ? {} : { maxRows }) };
   }
 }
 

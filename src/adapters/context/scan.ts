@@ -59,7 +59,7 @@ export class Scan {
       if (blob === null) await scan.#takeFromDisk(file, path);
       else if (!scan.#takeFromCache(file, cacheKey(blob, path))) addMissing(missing, { blob, path, file });
     }
-    for await (const read of readBlobs(parts.call, [...missing.keys()])) {
+    for await (const read of readBlobs(parts.call, [...missing.keys()], listing.partial)) {
       for (const [key, files] of missing.get(read.blob) ?? []) await scan.#takeContent(key, files, read);
     }
     scan.#flush();

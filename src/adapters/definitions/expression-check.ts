@@ -62,15 +62,15 @@ function checkReference(reference: Reference, check: Check): void {
   } else if (root.name === "run") {
     checkKey(rest[0], { check, owner: "`run`", candidates: RUN_KEYS });
   } else if (root.name === "inputs") {
-    checkSchemaPath(rest, { check, owner: "inputs", schema: check.known.inputs, guarded: reference.guarded });
+    checkSchemaPath(rest, { check, owner: "inputs", schema: check.known.inputs });
   } else if (root.name === "steps") {
-    checkStep(rest, check, reference.guarded);
+    checkStep(rest, check);
   }
 }
 
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  item: "`item` is only there in `with` and `outputs` of a step with `foreach`",
-  index: "`index` is only there in `with` and `outputs` of a step with `foreach`",
+  item: "`item` is only there in the `with` of a step with `foreach`",
+  index: "`index` is only there in the `with` of a step with `foreach`",
   result: "`result` is only there in the `outputs` of a step",
 };
 
@@ -103,14 +103,13 @@ function checkKey(
   });
 }
 
-/** Follows keys into a schema for as long as it says which keys there are. */
+/** Follows keys into a schema for as long as it says which keys there are. A key that cannot be there is a mistake even behind `.?`. */
 function checkSchemaPath(
   segments: readonly Segment[],
   of: {
     readonly check: Check;
     readonly owner: string;
     readonly schema: Json | undefined;
-    readonly guarded: boolean;
   },
 ): void {
   let schema = of.schema;
@@ -130,7 +129,7 @@ function checkSchemaPath(
   }
 }
 
-function checkStep(segments: readonly Segment[], check: Check, guarded: boolean): void {
+function checkStep(segments: readonly Segment[], check: Check): void {
   const [id, part, ...rest] = segments;
   const { known, written } = check;
   if (id === undefined) return;
@@ -150,7 +149,7 @@ function checkStep(segments: readonly Segment[], check: Check, guarded: boolean)
   }
   checkKey(part, { check, owner: `\`steps.${id.name}\``, candidates: STEP_KEYS });
   if (part?.name === "outputs" && step.spec.foreach === undefined)
-    checkOutputs(rest, { check, id: id.name, step, guarded });
+    checkOutputs(rest, { check, id: id.name, step });
 }
 
 function checkOutputs(
@@ -159,7 +158,6 @@ function checkOutputs(
     readonly check: Check;
     readonly id: string;
     readonly step: { readonly spec: StepSpec; readonly action: Action | null };
-    readonly guarded: boolean;
   },
 ): void {
   const owner = `steps.${of.id}.outputs`;
@@ -167,6 +165,6 @@ function checkOutputs(
   if (spec.outputs !== undefined) {
     checkKey(segments[0], { check: of.check, owner: `\`${owner}\``, candidates: Object.keys(spec.outputs) });
   } else if (action !== null) {
-    checkSchemaPath(segments, { check: of.check, owner, schema: action.output, guarded: of.guarded });
+    checkSchemaPath(segments, { check: of.check, owner, schema: action.output });
   }
 }

@@ -5,7 +5,7 @@ import type { Path, Problem } from "./report.ts";
 import { show } from "./zod-problems.ts";
 
 /** A validator of JSON Schema 2020-12 that fills defaults, tells every error and never prints. */
-function newAjv(useDefaults: boolean): Ajv2020 {
+function newAjv(options: { readonly useDefaults: boolean; readonly meta: boolean }): Ajv2020 {
   return new Ajv2020({
     strict: false,
     allErrors: true,
@@ -14,7 +14,10 @@ function newAjv(useDefaults: boolean): Ajv2020 {
     addUsedSchema: false,
     logger: false,
     code: { regExp: boundedRegExp },
-    useDefaults,
+    useDefaults: options.useDefaults,
+    // Compiling the schema of schemas is dear: one instance does it for all.
+    meta: options.meta,
+    validateSchema: options.meta,
   });
 }
 
@@ -23,6 +26,8 @@ const boundedRegExp = Object.assign(
   (pattern: string, flags: string) => {
     const expression = new RegExp(pattern, flags);
     return {
+      // The library tells patterns apart by their texts.
+      toString: () => expression.toString(),
       test(text: string): boolean {
         if (text.length <= DEFINITION_LIMITS.patternTextChars) return expression.test(text);
         throw new Error(
@@ -34,7 +39,7 @@ const boundedRegExp = Object.assign(
   { code: "boundedRegExp" },
 );
 
-const meta = newAjv(false);
+const meta = newAjv({ useDefaults: false, meta: true });
 
 /** What is wrong with a schema as such; `[]` when it is a valid one. */
 export function schemaProblems(schema: JsonObject): readonly Problem[] {
@@ -46,10 +51,11 @@ export type CompiledSchema =
   | { readonly ok: true; readonly validate: ValidateFunction }
   | { readonly ok: false; readonly message: string };
 
-/** `defaults`: absent members are filled in, in the value that is validated. */
+/** Expects a valid schema. `defaults`: absent members are filled in, in the value that is validated. */
 export function compileSchema(schema: JsonObject, options: { readonly defaults: boolean }): CompiledSchema {
   try {
-    return { ok: true, validate: newAjv(options.defaults).compile(schema) };
+    const ajv = newAjv({ useDefaults: options.defaults, meta: false });
+    return { ok: true, validate: ajv.compile(schema) };
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) };
   }

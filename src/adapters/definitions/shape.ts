@@ -70,7 +70,7 @@ const foreach = z
       z.strictObject(
         {
           items: z.union([z.string(), z.array(json)], want("an expression that yields a list, or a list")),
-          max_parallel: count("how many at the same time, from 1", LIMITS.runParallelSteps * 8).optional(),
+          max_parallel: count("how many at the same time, from 1", LIMITS.runParallelSteps).optional(),
           fail_fast: z.boolean(want("true or false")).optional(),
         },
         want("an expression that yields a list, or a mapping with `items`"),
@@ -123,7 +123,7 @@ export const workflowShape = z.strictObject(
     }),
     outputs: outputs.optional(),
     timeout: duration.optional().meta({ description: "The longest the whole run may take." }),
-    max_parallel: count("how many steps at the same time, from 1", LIMITS.runParallelSteps * 8)
+    max_parallel: count("how many steps at the same time, from 1", LIMITS.runParallelSteps)
       .optional()
       .meta({ description: `Steps performed at the same time; ${LIMITS.runParallelSteps}.` }),
     steps: z

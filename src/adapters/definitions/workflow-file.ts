@@ -6,7 +6,7 @@ import { ERRORS, type ErrorCode, failure } from "../../domain/errors.ts";
 import { ancestors, checkGraph } from "../../domain/graph.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { collectExpressions, type References } from "../../domain/template.ts";
-import type { Expressions, StepSpec, Workflow } from "../../domain/workflow.ts";
+import type { Expressions, Workflow } from "../../domain/workflow.ts";
 import { checkExpression, type Known } from "./expression-check.ts";
 import { type InputSchema, readInputs } from "./input-schema.ts";
 import { type Bare, bareExpression, milliseconds, type ReadStep, readStep } from "./normalise.ts";
@@ -169,7 +169,7 @@ function checkStepExpressions(step: Read["steps"][number], known: Known, report:
   const { spec } = step;
   const member = spec.foreach === undefined ? [] : (["item", "index"] as const);
   for (const { part, path, bare } of step.bare) {
-    const also = part === "outputs" ? [...member, "result" as const] : [];
+    const also = part === "outputs" ? (["result"] as const) : [];
     checkExpression({ expression: bare.expression, path, at: bare.at, also, step: spec.id }, known, report);
   }
   for (const found of collectExpressions(spec.with)) {
@@ -184,11 +184,4 @@ function checkStepExpressions(step: Read["steps"][number], known: Known, report:
       report,
     );
   }
-}
-
-/** For callers that hold a definition already, e.g. one grown at run time. */
-export function workflowHash(
-  workflow: Omit<Workflow, "hash"> & { readonly steps: readonly StepSpec[] },
-): string {
-  return hashed(workflow).hash;
 }

@@ -30,7 +30,8 @@ const YAML_OPTIONS = {
   version: "1.2",
   schema: "core",
   prettyErrors: false,
-  logLevel: "silent",
+  // Not "silent": that would also be silent about several documents.
+  logLevel: "error",
   uniqueKeys: false,
 } as const;
 

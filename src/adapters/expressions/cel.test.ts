@@ -89,6 +89,17 @@ describe("evaluate", () => {
     expect(message("result")).toContain("`outputs`");
   });
 
+  it("says when an optional holds nothing", () => {
+    expect(expressions.evaluate("inputs.?missing", scope)).toEqual({ ok: true, value: null, absent: true });
+    expect(expressions.evaluate("steps.build.error.?code", scope)).toMatchObject({ absent: true });
+    expect(expressions.evaluate("inputs.?nothing", scope)).toEqual({ ok: true, value: null });
+    for (const zero of ["inputs.nothing", "''", "0", "0.0", "[]", "{}", "false", "fromJson('{}')"]) {
+      expect(expressions.evaluate(`optional.ofNonZeroValue(${zero})`, scope)).toMatchObject({ absent: true });
+    }
+    expect(value("optional.ofNonZeroValue(inputs.tags)")).toEqual(["a", "b"]);
+    expect(value("optional.ofNonZeroValue({'a': 0})")).toEqual({ a: 0 });
+  });
+
   it.each([
     ["inputs.nmae", "`inputs` has no `nmae`; did you mean `name`?"],
     ["steps.biuld.outputs", "`steps` has no `biuld`; did you mean `build`?"],

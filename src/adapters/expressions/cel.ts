@@ -1,4 +1,4 @@
-import { type ASTNode, Environment, type ParseResult } from "@marcbachmann/cel-js";
+import { type ASTNode, Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import { type Json, jsonDepth } from "../../base/json.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { Reference, References } from "../../domain/template.ts";
@@ -61,7 +61,8 @@ export function createExpressions(): Expressions & References {
       try {
         const value = code.run(celScope(scope, code.wanted));
         settle(current.meter);
-        return { ok: true, value: fromCel(value) };
+        const absent = value instanceof Optional && !value.hasValue();
+        return absent ? { ok: true, value: null, absent } : { ok: true, value: fromCel(value) };
       } catch (error) {
         return { ok: false, message: explain(error, { functions, scope }).message };
       } finally {
@@ -161,8 +162,18 @@ function createEnvironment(current: Current): Environment {
   environment.registerFunction("always(): bool", () => true, sync);
   environment.registerFunction("toJson(dyn): string", (value) => JSON.stringify(fromCel(value)), sync);
   environment.registerFunction("fromJson(string): dyn", parseJson, sync);
+  const toOptional = (_: unknown, value: unknown) => (isZero(value) ? Optional.none() : Optional.of(value));
+  environment.registerFunction("OptionalNamespace.ofNonZeroValue(dyn): optional<dyn>", toOptional, sync);
   registerMixedNumbers(environment);
   return environment;
+}
+
+/** CEL's zero values; `null` is one too. */
+function isZero(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  if (value instanceof Map) return value.size === 0;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === null || value === "" || value === false || value === 0 || value === 0n;
 }
 
 function parseJson(text: string): unknown {
