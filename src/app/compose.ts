@@ -86,7 +86,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
   const artifacts = createLocalArtifacts(join(config.dataDir, "artifacts"));
-  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock });
+  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock, environment: process.env });
   const contexts = createRepoContexts({
     cacheDir: join(config.dataDir, "cache"),
     now: () => systemClock.now(),

@@ -7,6 +7,8 @@ export interface ErrorEntry {
   readonly remedy: string;
 }
 
+// Long because it is one list, and being in one place is its point.
+
 /**
  * The one catalogue of error codes. `docs/reference/errors.md` is generated from it.
  * A code is a promise: it is never renamed and never reused for something else.
