@@ -65,9 +65,13 @@ interface Change {
 }
 
 export async function measureContextRecall(options: RecallOptions): Promise<RecallReport> {
-  const call: GitCall = { git: "git", cwd: options.repo, signal: undefined };
+  const call: GitCall = { git: "git", environment: process.env, cwd: options.repo, signal: undefined };
   const changes = await lastChanges(call, options);
-  const contexts = createRepoContexts({ cacheDir: options.cacheDir, now: () => performance.now() });
+  const contexts = createRepoContexts({
+    environment: process.env,
+    cacheDir: options.cacheDir,
+    now: () => performance.now(),
+  });
   const bm25 = new PlainBm25(call);
   const tallies = { ours: new Tally(options.ks), bm25: new Tally(options.ks), naive: new Tally(options.ks) };
   const times: number[] = [];

@@ -16,11 +16,12 @@ import { Worker } from "../src/engine/worker.ts";
 
 /** The engine on a real SQLite file with nothing in its steps: what remains is what durability costs. */
 export interface BenchHouse {
-  readonly sqlite: SqliteStore;
+  sqlite: SqliteStore;
+  worker: Worker;
   readonly path: string;
-  readonly worker: Worker;
-  readonly parts: EngineParts;
   bytesOnDisk(): number;
+  /** The same file again after `sqlite.close()`. */
+  reopen(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,13 +47,7 @@ export function chain(steps: number, uses = "noop"): Workflow {
   };
 }
 
-export async function openHouse(of: {
-  readonly slots: number;
-  readonly actions?: readonly Action[];
-}): Promise<BenchHouse> {
-  const dir = mkdtempSync(join(tmpdir(), "agent-runner-bench-"));
-  const path = join(dir, "bench.db");
-  const sqlite = await openSqliteStore({ path, clock: systemClock });
+function partsOf(sqlite: SqliteStore, more: readonly Action[]): EngineParts {
   const noop: Action = {
     name: "noop",
     description: "",
@@ -61,8 +56,8 @@ export async function openHouse(of: {
     parse: (input) => ok(input),
     perform: async (input) => input,
   };
-  const actions = new Map([noop, ...(of.actions ?? [])].map((action) => [action.name, action]));
-  const parts: EngineParts = {
+  const actions = new Map([noop, ...more].map((action) => [action.name, action]));
+  return {
     store: sqlite.store,
     workflows: sqlite.workflows,
     artifacts: { put: async () => ({ sha256: "", bytes: 0 }), get: async () => null },
@@ -72,7 +67,7 @@ export async function openHouse(of: {
     log: {
       debug: nothing,
       info: nothing,
-      warn: (fields, message) => console.error(message, fields),
+      warn: nothing,
       error: (fields, message) => console.error(message, fields),
     },
     clock: systemClock,
@@ -81,30 +76,44 @@ export async function openHouse(of: {
     defer: (run) => void setImmediate(run),
     prepareChild: async () => fail("not_found", "no children in a bench"),
   };
-  const info = {
-    id: newId("wrk", Date.now(), Math.random),
-    host: "bench",
-    pid: process.pid,
-    processStart: "",
-    slots: of.slots,
-  };
-  const worker = new Worker(parts, info);
-  return {
+}
+
+function workerOf(
+  sqlite: SqliteStore,
+  of: { readonly slots: number; readonly actions?: readonly Action[] },
+): Worker {
+  const id = newId("wrk", Date.now(), Math.random);
+  const info = { id, host: "bench", pid: process.pid, processStart: "", slots: of.slots };
+  return new Worker(partsOf(sqlite, of.actions ?? []), info);
+}
+
+export async function openHouse(of: {
+  readonly slots: number;
+  readonly actions?: readonly Action[];
+}): Promise<BenchHouse> {
+  const dir = mkdtempSync(join(tmpdir(), "agent-runner-bench-"));
+  const path = join(dir, "bench.db");
+  const sqlite = await openSqliteStore({ path, clock: systemClock });
+  const house: BenchHouse = {
     sqlite,
     path,
-    worker,
-    parts,
+    worker: workerOf(sqlite, of),
     bytesOnDisk: () =>
       [path, `${path}-wal`].reduce(
         (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
         0,
       ),
+    reopen: async () => {
+      house.sqlite = await openSqliteStore({ path, clock: systemClock });
+      house.worker = workerOf(house.sqlite, of);
+    },
     close: async () => {
-      await worker.stop();
-      await sqlite.close();
+      await house.worker.stop();
+      await house.sqlite.close();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+  return house;
 }
 
 export function runRequest(workflow: Workflow): RunRequest {
@@ -139,15 +148,4 @@ export async function admit(
     for (const one of admitted) if (one.kind === "created") ids.push(one.id);
   }
   return ids;
-}
-
-/** Resolves when `count` runs have completed since the call. */
-export async function completed(house: BenchHouse, count: number): Promise<void> {
-  const before = (await house.sqlite.reader.counts()).byStatus.completed;
-  for (;;) {
-    const { byStatus } = await house.sqlite.reader.counts();
-    if (byStatus.failed > 0) throw new Error("a run of the bench failed");
-    if (byStatus.completed - before >= count) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

@@ -13,6 +13,7 @@ import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
+import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
 import { openSqliteStore, processStart, type SqliteStore } from "../adapters/store/sqlite/open.ts";
 import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
@@ -86,9 +87,10 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
   const artifacts = createLocalArtifacts(join(config.dataDir, "artifacts"));
-  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock });
+  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock, environment: process.env });
   const contexts = createRepoContexts({
     cacheDir: join(config.dataDir, "cache"),
+    environment: process.env,
     now: () => systemClock.now(),
   });
   const processes = join(config.dataDir, "processes");
@@ -109,6 +111,8 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       authorize: authorizeByRisk({ allowUpTo: "high", above: "ask", askTimeoutMs: ASK_TIMEOUT_MS }),
       author: AUTHOR,
       scratchRoot: join(config.dataDir, "scratch"),
+      os: operatingSystem(),
+      programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(sqlite, query),
       redact: redactorFor(config.env),

@@ -31,6 +31,10 @@ const LISTENER = `
 
 /** What every sandbox promises. Run it from the test of each implementation. */
 export function sandboxLaws(suite: SandboxSuite): void {
+  describe("the laws of sandboxes", () => laws(suite));
+}
+
+function laws(suite: SandboxSuite): void {
   let sandbox: Sandbox;
   let folder: string;
 

@@ -25,6 +25,7 @@ export const LIMITS = {
   /** Instances of one foreach shown in a run's view. */
   viewInstances: 200,
   viewEvents: 20,
+  viewFiles: 1_000,
   healthCheckMs: 5_000,
   workflowSteps: 500,
   foreachItems: 10_000,

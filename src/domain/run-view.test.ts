@@ -208,14 +208,29 @@ describe("the view of a run", () => {
     expect(shown.steps[0]?.lastNote).toEqual({ name: "turn_finished", at: 7_000 });
   });
 
-  it("names the changed files that steps and notes tell of, each once, sorted", () => {
+  it("names the files that tools, agents and commits say they changed, each once, sorted, within a bound", () => {
+    const recorded = (value: Json): FactBody => ({
+      kind: "effect_recorded",
+      step: "a",
+      attempt: 1,
+      key: "k",
+      requestHash: "h",
+      result: { ok: true, value },
+      label: "",
+      ms: 1,
+    });
     const shown = view(
-      ["a"],
+      ["a", "b", "c"],
       begun,
-      { kind: "noted", step: "a", name: "files_changed", data: { files: ["z.ts", { path: "a.ts" }, 7, {}] } },
-      succeeded("a", { files: [{ path: "a.ts" }, { path: "m.ts" }] }),
+      recorded({ changed: ["z.ts", 7, "a.ts"] }),
+      recorded("text"),
+      succeeded("a", { files_modified: ["a.ts", "m.ts"] }),
+      succeeded("b", { commit: "c0ffee", files: ["n.ts"] }),
+      succeeded("c", { files: ["only-listed.ts"] }),
     );
-    expect(shown.changedFiles).toEqual(["a.ts", "m.ts", "z.ts"]);
+    expect(shown.changedFiles).toEqual(["a.ts", "m.ts", "n.ts", "z.ts"]);
+    const many = Array.from({ length: LIMITS.viewFiles + 1 }, (_, index) => `${index}.ts`);
+    expect(view(["a"], begun, recorded({ changed: many })).changedFiles.length).toBe(LIMITS.viewFiles);
   });
 
   it("sums what model calls used, by model and stage, with failed calls and unknown prices", () => {

@@ -49,7 +49,7 @@ export interface RunView {
   readonly progress: RunProgress;
   /** The latest `LIMITS.viewEvents` that say something to people. */
   readonly lastEvents: readonly EventLine[];
-  /** Paths that the run is known to have changed, sorted. */
+  /** Paths that the run is known to have changed, sorted; `LIMITS.viewFiles` at most. */
   readonly changedFiles: readonly string[];
 }
 
@@ -190,10 +190,11 @@ function apply(state: ViewState, fact: Fact): void {
       return;
     case "effect_recorded":
       countUse(state.uses, fact.result);
+      // What a tool call says that it changed: seen while the step is still at work.
+      if (fact.result.ok && isJsonObject(fact.result.value)) addFiles(state, fact.result.value.changed);
       return;
     case "noted":
       stepOf(state, fact.step).lastNote = { name: fact.name, at: fact.at };
-      addFiles(state, fact.data);
       return;
     case "run_resumed_by":
     case "signal_received":
@@ -270,7 +271,7 @@ function applyToStep(state: ViewState, fact: StepFact): void {
       return;
     case "step_succeeded":
       step.failure = null;
-      addFiles(state, fact.output);
+      addFiles(state, filesOf(fact.output));
       showOutput(step, fact.output);
       endStep(state, step, "succeeded", fact.at);
       return;
@@ -314,12 +315,16 @@ function stepOf(state: ViewState, id: string): Draft<StepView> {
   return step;
 }
 
-/** `files`: a list of paths, or of objects with a `path`, as git told them; the latest word counts as an addition. */
-function addFiles(state: ViewState, data: Json): void {
-  if (!isJsonObject(data) || !Array.isArray(data.files)) return;
-  for (const file of data.files as readonly Json[]) {
-    const path = isJsonObject(file) ? file.path : file;
-    if (typeof path === "string") state.files.add(path);
+/** An agent says `files_modified` (from git), a commit its `files`; other lists of files may be of anything. */
+function filesOf(output: Json): Json | undefined {
+  if (!isJsonObject(output)) return undefined;
+  return output.files_modified ?? ("commit" in output ? output.files : undefined);
+}
+
+function addFiles(state: ViewState, files: Json | undefined): void {
+  if (!Array.isArray(files)) return;
+  for (const path of files as readonly Json[]) {
+    if (typeof path === "string" && state.files.size < LIMITS.viewFiles) state.files.add(path);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Door, openDoor } from "../../tests/support/door.ts";
-import { GREET, sha256 } from "../../tests/support/house.ts";
+import { type Door, openDoor } from "../../tests/support/door.suite.ts";
+import { GREET, sha256 } from "../../tests/support/house.suite.ts";
 import { ERRORS, type ErrorCode, FailureError, failure } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { createHttpServer } from "./server.ts";

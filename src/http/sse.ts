@@ -24,6 +24,8 @@ const HEADERS = {
 } as const;
 /** How long a reader should wait before it comes again, told once at the beginning. */
 const RECONNECT_MS = 1_000;
+/** How long a reader that is behind may take for what was sent before the end. */
+const LAST_WORDS_MS = 1_000;
 
 /**
  * Begins a stream on an answer that nobody has begun. `onGone` is called once when the reader is no longer there:
@@ -39,11 +41,13 @@ export function openEventStream(
 ): EventStream {
   const { clock, heartbeatMs, stallMs } = options;
   let cancelBeat = () => {};
+  // Ours, because a response without a socket never says so itself.
+  let full = false;
   const beatLater = () => {
     cancelBeat();
     cancelBeat = clock.after(heartbeatMs, () => {
       if (response.destroyed || response.writableEnded) return;
-      if (!response.writableNeedDrain) response.write(": heartbeat\n\n");
+      if (!full) response.write(": heartbeat\n\n");
       beatLater();
     });
   };
@@ -63,17 +67,25 @@ export function openEventStream(
       const place = id === undefined ? "" : `id: ${id}\n`;
       const taken = response.write(`${place}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       beatLater();
-      return taken || drained(response, clock, stallMs);
+      if (taken) return true;
+      full = true;
+      const drained = await drain(response, clock, stallMs);
+      full = !drained;
+      return drained;
     },
     close() {
       cancelBeat();
-      if (response.writableNeedDrain) response.destroy();
-      else response.end();
+      response.end();
+      if (full)
+        response.once(
+          "close",
+          clock.after(LAST_WORDS_MS, () => response.destroy()),
+        );
     },
   };
 }
 
-async function drained(response: ServerResponse, clock: Clock, stallMs: number): Promise<boolean> {
+async function drain(response: ServerResponse, clock: Clock, stallMs: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const cancel = clock.after(stallMs, () => {
     response.destroy();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Door, openDoor } from "../../tests/support/door.ts";
+import { type Door, openDoor } from "../../tests/support/door.suite.ts";
 import { LIMITS } from "../domain/limits.ts";
 
 let door: Door;
@@ -164,6 +164,33 @@ describe("an event stream", () => {
     expect((await read("run_x")).answer.status).toBe(404);
   });
 
+  it("works without a socket, for commands in the server's own process", async () => {
+    await open();
+    const run = await startId();
+    const hand = await door.take(run);
+    const answer = await door.server.app.inject({
+      url: `/runs/${run}/events`,
+      headers: { host: `127.0.0.1:${port}`, accept: "text/event-stream" },
+      payloadAsStream: true,
+    });
+    expect(answer.statusCode).toBe(200);
+    let text = "";
+    const reading = (async () => {
+      for await (const chunk of answer.stream()) text += chunk;
+    })();
+    await hand.write([{ kind: "run_started", worker: "w" }]);
+    const filler = "x".repeat(200_000);
+    for (let i = 0; i < 20; i += 1) {
+      await hand.write([{ kind: "noted", step: "speak", name: "big", data: { filler } }]);
+    }
+    await hand.complete();
+    await reading;
+    expect([...text.matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1]))).toEqual(
+      Array.from({ length: 23 }, (_, index) => index + 1),
+    );
+    expect(text).toContain("event: end");
+  });
+
   it("is never silent for longer than the heartbeat", async () => {
     await open({ heartbeatMs: 20, stallMs: 60_000 });
     const reader = await read(await startId());
@@ -225,7 +252,8 @@ describe("an event stream", () => {
     const hand = await door.take(run);
     const stuck = await stream(run);
     stuck.pause();
-    for (let i = 0; i < 20; i += 1) {
+    const many = 40;
+    for (let i = 0; i < many; i += 1) {
       await hand.write(
         [{ kind: "noted", step: "speak", name: "big", data: { filler: "x".repeat(500_000) } }],
         {
@@ -233,11 +261,15 @@ describe("an event stream", () => {
         },
       );
     }
+    await reader.until((message) => message.id === String(many + 1));
     const drained = (async () => {
       while (await reader.next());
     })();
+    const before = Date.now();
     await door.server.close();
     await drained;
+    expect(Date.now() - before).toBeLessThan(5_000);
+    expect(door.log.some((line) => line.includes('"whole":false'))).toBe(true);
     await expect(fetch(`${base}/healthz`)).rejects.toThrow();
     stuck.destroy();
   });

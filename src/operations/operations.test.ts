@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { GREET, type House, openHouse } from "../../tests/support/house.ts";
+import { GREET, type House, openHouse } from "../../tests/support/house.suite.ts";
 import type { Json } from "../base/json.ts";
 import { FailureError, failure, type Result } from "../domain/errors.ts";
 import type { Fact } from "../domain/fact.ts";

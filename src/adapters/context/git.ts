@@ -36,6 +36,8 @@ const REPOSITORY_VARIABLES = new Set([
 
 export interface GitCall {
   readonly git: string;
+  /** Of the server; what would point git elsewhere is left out. */
+  readonly environment: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly signal: AbortSignal | undefined;
 }
@@ -57,7 +59,7 @@ export async function* gitBytes(call: GitCall, run: GitRun): AsyncGenerator<Buff
     [...SAFE_FLAGS, ...(run.config ?? []).flatMap((one) => ["-c", one]), ...run.args],
     {
       cwd: call.cwd,
-      env: gitEnvironment(),
+      env: gitEnvironment(call.environment),
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
     },
@@ -135,9 +137,9 @@ export async function gitText(call: GitCall, run: GitRun): Promise<string> {
   return Buffer.concat(chunks).toString("utf8").trim();
 }
 
-function gitEnvironment(): NodeJS.ProcessEnv {
+function gitEnvironment(given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {};
-  for (const [name, value] of Object.entries(process.env)) {
+  for (const [name, value] of Object.entries(given)) {
     if (!REPOSITORY_VARIABLES.has(name)) env[name] = value;
   }
   return {

@@ -20,7 +20,7 @@ function contextsIn(
   cacheDir: string,
   more: { readonly git?: string; readonly cacheMaxRows?: number } = {},
 ): RepoContexts {
-  const contexts = createRepoContexts({ cacheDir, now: () => Date.now(), ...more });
+  const contexts = createRepoContexts({ environment: process.env, cacheDir, now: () => Date.now(), ...more });
   onTestFinished(() => contexts.close());
   return contexts;
 }

@@ -23,6 +23,8 @@ export interface RepoContextsOptions {
   readonly cacheDir: string;
   /** Milliseconds since the Unix epoch: when cached facts were last used, and how long a call took. */
   readonly now: () => number;
+  /** What git gets of the server's environment. */
+  readonly environment: NodeJS.ProcessEnv;
   /** The git program; "git" on the PATH when absent. */
   readonly git?: string;
   /** Files and commits kept in the cache, each; the ones unused for longest go first. */
@@ -87,7 +89,12 @@ class GitRepoContexts implements RepoContexts {
 
   async #rank(request: ContextRequest, cache: FactsCache): Promise<Result<RepoContext>> {
     const began = this.#options.now();
-    const call: GitCall = { git: this.#options.git ?? "git", cwd: request.repo, signal: request.signal };
+    const call: GitCall = {
+      git: this.#options.git ?? "git",
+      environment: this.#options.environment,
+      cwd: request.repo,
+      signal: request.signal,
+    };
     const listing = await listFiles(call, request.ref);
     if (listing.commit === null && listing.files.length === 0) {
       throw new FailureError(

@@ -27,7 +27,8 @@ export async function runInWorkspace(
 export function readable(text: string): string {
   return stripVTControlCharacters(text)
     .split("\n")
-    .map((line) => line.replace(/\r+$/, "").replace(/^.*\r/, ""))
+    .map((line) => line.replace(/\r+$/, ""))
+    .map((line) => line.slice(line.lastIndexOf("\r") + 1))
     .join("\n")
     .replaceAll(/[\p{Cc}--[\t\n]]/gv, "\uFFFD")
     .toWellFormed();

@@ -71,6 +71,7 @@ interface Found {
   readonly lines: readonly string[];
   readonly left: number;
   readonly hasClosedFolders: boolean;
+  readonly closed: number;
   readonly stopped: boolean;
 }
 
@@ -80,12 +81,16 @@ async function collect(
   { glob, depth }: { readonly glob: GlobMatcher | null; readonly depth: number },
 ): Promise<Found> {
   const lines: string[] = [];
-  let [left, stopped, hasClosedFolders] = [0, false, false];
+  let [left, closed, stopped, hasClosedFolders] = [0, 0, false, false];
   let room = LIMITS.toolOutputChars - NOTES_CHARS;
   for await (const entry of walk(context, start, glob === null ? { maxDepth: depth } : {})) {
     if (entry.kind === "limit") {
       stopped = true;
       break;
+    }
+    if (entry.kind === "closed") {
+      closed += 1;
+      continue;
     }
     if (glob !== null && (entry.kind === "folder" || !glob(entry.path))) continue;
     const mark = entry.kind === "folder" ? "/" : entry.kind === "link" ? " (symbolic link)" : "";
@@ -98,12 +103,13 @@ async function collect(
     room -= line.length + 1;
     lines.push(line);
   }
-  return { lines, left, stopped, hasClosedFolders };
+  return { lines, left, closed, stopped, hasClosedFolders };
 }
 
 function notesOf(found: Found, depth: number | null): string[] {
   const notes: string[] = [];
   if (found.left > 0) notes.push(`[${found.left} more not shown; narrow \`path\`, \`glob\` or \`depth\`]`);
+  if (found.closed > 0) notes.push(`[${found.closed} folders may not be opened by this user]`);
   if (found.stopped) notes.push("[the tree is too large and was not walked to its end; narrow `path`]");
   if (depth !== null && found.hasClosedFolders) notes.push(`[folders are opened to depth ${depth} only]`);
   return notes;

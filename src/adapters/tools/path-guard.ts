@@ -29,8 +29,6 @@ export function checkPath(
   if (!path.isWellFormed()) return refuse("is not valid Unicode");
   const parts = path.split(/[\\/]/);
   if (parts.length > 1 && parts[0] === "") return refuse("is absolute");
-  if (/^[a-z]:/i.test(path)) return refuse("names a drive");
-  if (parts[0] === "~") return refuse("begins with ~, which stands for nothing here");
 
   const names: string[] = [];
   for (const part of parts) {
@@ -40,6 +38,10 @@ export function checkPath(
     if (part !== "..") names.push(part);
     else if (names.pop() === undefined) return refuse("leaves the workspace by `..`");
   }
+  // Both as it was written and as it is now: what was accepted must mean the same when it is given again.
+  const firsts = [parts[0] ?? "", names[0] ?? ""];
+  if (firsts.some((name) => /^[a-z]:/i.test(name))) return refuse("names a drive");
+  if (firsts.includes("~")) return refuse("begins with ~, which stands for nothing here");
   return ok(names);
 }
 

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from "../../base/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../base/json.ts";
 import type { Sandbox } from "../../contracts/sandbox.ts";
 import type { ToolContext } from "../../contracts/tool.ts";
 import { filesToSearch, type SearchLine, type SearchRequest, type SearchResult } from "./search-files.ts";
@@ -106,25 +106,31 @@ async function searchBatch(
   context.signal.throwIfAborted();
   // 0: hits, 1: none, 2: an error, which is either the pattern or a file that vanished.
   if (!answer.ok || answer.result.exitCode === null || answer.result.exitCode > 1) return null;
-  const lines = answer.result.stdout.split("\n").flatMap(lineOf);
+  const reports = answer.result.stdout.split("\n").map(parsed).filter(isJsonObject);
+  const binary = new Set(reports.flatMap(binaryFileOf));
+  const lines = reports.flatMap(lineOf).filter((line) => !binary.has(line.path));
   const order = new Map(batch.map((path, i) => [path, i]));
   lines.sort((a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.line - b.line);
   const hits = lines.filter((line) => line.column !== null).length;
   return { lines, hits, isCut: answer.result.elidedBytes > 0 };
 }
 
-/** One line of ripgrep's report. What is no report of a line (a summary, the place where output was cut) gives none. */
-function lineOf(json: string): SearchLine[] {
-  const report = parsed(json);
-  const data = isJsonObject(report) ? report.data : null;
-  if (!isJsonObject(report) || !isJsonObject(data) || typeof data.line_number !== "number") return [];
+/** A line that is shown; a report of something else (a file, a summary) gives none. */
+function lineOf({ type, data }: JsonObject): SearchLine[] {
+  if (!isJsonObject(data) || typeof data.line_number !== "number") return [];
   const [path, text] = [textOf(data.path), textOf(data.lines)];
   if (path === null || text === null) return [];
   const first = Array.isArray(data.submatches) ? (data.submatches[0] as Json) : null;
   const start = isJsonObject(first) && typeof first.start === "number" ? first.start : 0;
-  const column =
-    report.type === "match" ? Buffer.from(text).subarray(0, start).toString("utf8").length : null;
+  const column = type === "match" ? Buffer.from(text).subarray(0, start).toString("utf8").length : null;
   return [{ path, line: data.line_number, text: text.replace(/\r?\n$/, ""), column }];
+}
+
+/** Files that are named to ripgrep are searched even if they are binary; it tells at their end. */
+function binaryFileOf({ type, data }: JsonObject): string[] {
+  if (type !== "end" || !isJsonObject(data) || typeof data.binary_offset !== "number") return [];
+  const path = textOf(data.path);
+  return path === null ? [] : [path];
 }
 
 function textOf(value: Json | undefined): string | null {

@@ -1,8 +1,9 @@
+import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import type { ToolContext } from "../../contracts/tool.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { isGitName } from "./path-guard.ts";
-import { listInside, type Place, placeOf, readInside } from "./workspace-files.ts";
+import { codeOf, listInside, type Place, placeOf, readInside } from "./workspace-files.ts";
 
 /** Entries looked at in one walk; a larger tree is walked in parts. */
 const MAX_VISITED = 50_000;
@@ -10,6 +11,8 @@ const MAX_DEPTH = 64;
 
 export type Walked =
   | { readonly kind: "file" | "folder" | "link"; readonly path: string; readonly depth: number }
+  /** The folder just named may not be opened by this user. */
+  | { readonly kind: "closed"; readonly path: string }
   /** There is more, which was not looked at. */
   | { readonly kind: "limit" };
 
@@ -17,6 +20,16 @@ interface Rules {
   /** Folder that the rules belong to, "" for the root. */
   readonly base: string;
   readonly matcher: Ignore;
+}
+
+interface Folder extends Place {
+  readonly base: string;
+  readonly depth: number;
+  readonly rules: readonly Rules[];
+}
+
+interface Entry extends Folder {
+  readonly kind: "file" | "folder" | "link";
 }
 
 /**
@@ -33,39 +46,49 @@ export async function* walk(
   const inherited = await rulesAbove(context, start);
   const base = start.realPath === "." ? "" : start.realPath;
   const rules = base !== "" && isIgnored(inherited, `${base}/`) ? [] : inherited;
-  const stack = [{ place: start, base, depth: 1, rules }];
   let visited = 0;
-  for (let folder = stack.pop(); folder !== undefined; folder = stack.pop()) {
-    context.signal.throwIfAborted();
-    const below = [...folder.rules, ...(await rulesOf(context, folder.base))];
-    const folders: typeof stack = [];
-    for (const entry of await listInside(context.root, folder.place)) {
+  const root: Folder = { ...start, base, depth: 0, rules };
+  const entriesOf = async (folder: Folder): Promise<(Entry | "limit")[]> => {
+    const there = await listInside(context.root, folder);
+    const hasRules = there.some((entry) => entry.name === ".gitignore");
+    const below = hasRules ? [...folder.rules, ...(await rulesOf(context, folder.base))] : folder.rules;
+    const entries: (Entry | "limit")[] = [];
+    for (const entry of there) {
       visited += 1;
-      if (visited > MAX_VISITED) {
-        yield { kind: "limit" };
-        return;
-      }
+      if (visited > MAX_VISITED) return [...entries, "limit"];
       const path = folder.base === "" ? entry.name : `${folder.base}/${entry.name}`;
       const kind = entry.isDirectory() ? "folder" : entry.isSymbolicLink() ? "link" : "file";
       if (isGitName(entry.name) || isIgnored(below, kind === "folder" ? `${path}/` : path)) continue;
-      yield { kind, path, depth: folder.depth };
-      if (kind !== "folder" || folder.depth >= maxDepth) continue;
-      const place = {
-        path,
-        realPath: path,
-        absolute: `${folder.place.absolute}/${entry.name}`,
-        exists: true,
-        isFolder: true,
-      };
-      folders.push({ place, base: path, depth: folder.depth + 1, rules: below });
+      const place = { path, realPath: path, absolute: join(folder.absolute, entry.name), exists: true };
+      entries.push({
+        ...place,
+        isFolder: kind === "folder",
+        kind,
+        base: path,
+        depth: folder.depth + 1,
+        rules: below,
+      });
     }
-    stack.push(...folders.reverse());
+    return entries;
+  };
+  const pending: (Entry | "limit")[] = (await entriesOf(root)).reverse();
+  for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
+    context.signal.throwIfAborted();
+    if (entry === "limit") {
+      yield { kind: "limit" };
+      return;
+    }
+    yield { kind: entry.kind, path: entry.path, depth: entry.depth };
+    if (!entry.isFolder || entry.depth >= maxDepth) continue;
+    const below = await entriesOf(entry).catch(orNull);
+    if (below === null) yield { kind: "closed", path: entry.path };
+    else pending.push(...below.reverse());
   }
 }
 
-/** Whether the workspace's ignore rules name this place, or a folder above it. */
-export async function isIgnoredPlace(context: ToolContext, place: Place): Promise<boolean> {
-  return place.realPath !== "." && isIgnored(await rulesAbove(context, place), `${place.realPath}/`);
+function orNull(error: unknown): null {
+  if (["EACCES", "EPERM", "ENOENT"].includes(codeOf(error) ?? "")) return null;
+  throw error;
 }
 
 /** The rules of all folders above a place, outermost first. */
@@ -73,8 +96,7 @@ async function rulesAbove(context: ToolContext, place: Place): Promise<readonly 
   const rules: Rules[] = [{ base: "", matcher: ignore().add("node_modules/") }];
   if (place.realPath === ".") return rules;
   const names = place.realPath.split("/");
-  for (let i = 0; i < names.length; i += 1)
-    rules.push(...(await rulesOf(context, names.slice(0, i).join("/"))));
+  for (const i of names.keys()) rules.push(...(await rulesOf(context, names.slice(0, i).join("/"))));
   return rules;
 }
 

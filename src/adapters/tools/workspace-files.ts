@@ -188,8 +188,10 @@ async function withFolder<T>(root: string, folder: string, use: (dir: string) =>
     if (!isOurs(realRoot, await realpath(folder))) throw changedMeanwhile(relative(realRoot, folder));
     return use(folder);
   }
-  const handle = await open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
-    throw codeOf(error) === "ELOOP" ? changedMeanwhile(relative(realRoot, folder)) : error;
+  const handle = await open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch(async (error: unknown) => {
+    // Linux says "not a directory" of a link that it was told not to follow.
+    const isLink = (await statusOf(folder))?.isSymbolicLink() === true;
+    throw isLink ? changedMeanwhile(relative(realRoot, folder)) : error;
   });
   try {
     const dir = `/proc/self/fd/${handle.fd}`;

@@ -184,7 +184,7 @@ describe("model", () => {
       cost_micros: 100,
     });
     expect(world.gateway.requests[0]).toMatchObject({
-      system: "You fix things.",
+      system: "agent: fixer\nstage: execute\n\nYou fix things.",
       maxOutputTokens: 1_000,
       tools: [],
     });

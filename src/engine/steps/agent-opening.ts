@@ -11,7 +11,6 @@ import { essentialText, FINISH, introductionText, systemPrompt, taskText } from 
 import { readRules } from "./agent-rules.ts";
 import type { Opening } from "./agent-session.ts";
 import { type EffectCall, onceOf, throwIfAborted, unwrap } from "./effects.ts";
-import { operatingSystem, programsOnPath } from "./environment.ts";
 import type { PastFailure, StepParts } from "./parts.ts";
 
 const MAX_PAST_FAILURES = 5;
@@ -57,12 +56,12 @@ async function gather(given: {
   const wantsGates = workspace !== null && agent.validation.gates;
   const gates = wantsGates ? (first?.gates ?? unwrap(await parts.gates.specs(root))) : null;
   const rules = workspace === null ? [] : await readRules(root, task.hints.paths);
-  const programs = await (parts.programs ?? programsOnPath)();
+  const programs = (await parts.programs?.()) ?? [];
   const map = await mapFor(parts, { agent, task, workspace, signal });
   const pastFailures = await pastFailuresFor(parts, context, { task, workspace });
   throwIfAborted(signal);
   const redact = parts.redact ?? ((text: string) => text);
-  const around = { os: operatingSystem(), root, branch: workspace?.branch ?? null, programs, gates, rules };
+  const around = { os: parts.os, root, branch: workspace?.branch ?? null, programs, gates, rules };
   const none = { turns: 0, tokens: 0, costMicros: 0, activeMs: 0 };
   const budget = budgetText(agent.limits, none);
   return {

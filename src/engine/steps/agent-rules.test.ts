@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readRules } from "./agent-rules.ts";
-import { programsOnPath } from "./environment.ts";
 
 let root = "";
 beforeEach(() => {
@@ -73,12 +72,4 @@ describe("the rules of a repository", () => {
       expect(await paths(["a/x.ts", "up/x.ts"])).toEqual(["AGENTS.md"]);
     },
   );
-});
-
-describe("the environment", () => {
-  it("names the programs that are on the PATH", async () => {
-    const found = await programsOnPath();
-    expect(found).toContain("node");
-    expect(await programsOnPath("")).toEqual([]);
-  });
 });

@@ -116,7 +116,9 @@ describe("an agent that does its work", () => {
     ]) {
       expect(first).toContain(part);
     }
-    expect(request?.system).toMatch(/^You fix things\.\n\n# How you work here/);
+    expect(request?.system).toMatch(
+      /^agent: fixer\nstage: execute\n\nYou fix things\.\n\n# How you work here/,
+    );
     expect(request?.tools.map((tool) => tool.name)).toEqual(["read", "write", "bash", "finish"]);
   });
 

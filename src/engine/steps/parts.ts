@@ -42,6 +42,8 @@ export interface StepParts {
     readonly repo: string | null;
     readonly task: string;
   }): Promise<readonly PastFailure[]>;
+  /** Name, version and architecture of the system that commands run on. */
+  readonly os: string;
   /** Names of programs that commands of the agent will find. */
   programs?(): Promise<readonly string[]>;
   /** Takes secrets out of a text before a model or the journal sees it. */

@@ -319,6 +319,7 @@ export function makeWorld(options: WorldOptions = {}): World {
     authorize: authorizeByRisk({ allowUpTo: "high", above: "deny", askTimeoutMs: 1_000 }),
     author: { name: "Runner", email: "runner@example.com" },
     scratchRoot: join(home, "scratch"),
+    os: "test os",
     programs: async () => ["git", "node"],
     ...options.parts,
   };

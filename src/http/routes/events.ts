@@ -105,6 +105,8 @@ async function stream(
       headers: headersOf(reply),
       onGone: () => controller.abort(),
     });
+    // Wakes a stream that waits for a slow reader when the server stops.
+    signal.addEventListener("abort", () => sse.close(), { once: true });
     try {
       await pump(parts, sse, { run, after, events, signal });
     } catch (error) {

@@ -77,7 +77,7 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
 
   const writeSides = (tx: Transaction, entry: Commit, at: number): void => {
     const { no, run } = entry.claim;
-    if (entry.consumed.length > 0) parts.inbox.consume(no, entry.consumed);
+    if (entry.consumed.length > 0) parts.inbox.consume(tx, no, entry.consumed);
     for (const child of entry.children) {
       if (child.request.parent?.run !== run) {
         throw new EntryRefused(failure("internal", `child ${child.id} does not name ${run} as its parent`));

@@ -9,8 +9,10 @@ export interface Hints {
 
 /** How soon another process's write is noticed; one look costs a few microseconds. */
 const POLL_MS = 25;
-/** Runs told of by name after one look; the `ready` hint covers the rest. */
+/** Rows looked at after one change, newest first; a run that was missed is found by its reader's own poll. */
 const MAX_FOREIGN = 1_000;
+
+const distinct = (rows: readonly { readonly id: string }[]) => new Set(rows.map((row) => row.id));
 
 /** Tells listeners what this process wrote, after it is durable, and that other processes wrote something. */
 export function createHints(connection: Connection): Hints {
@@ -20,10 +22,12 @@ export function createHints(connection: Connection): Hints {
   const arrivals = connection.one<{ value: number }>("SELECT value FROM counter WHERE name = 'arrival'");
   const lastFact = connection.one<{ id: number | null }>("SELECT max(id) AS id FROM journal");
   const inboxSince = connection.many<{ id: string }>(
-    `SELECT DISTINCT run.id FROM inbox JOIN run ON run.no = inbox.run_no WHERE inbox.ord > ? LIMIT ${MAX_FOREIGN}`,
+    `SELECT run.id FROM inbox JOIN run ON run.no = inbox.run_no WHERE inbox.ord > ?
+     ORDER BY inbox.ord DESC LIMIT ${MAX_FOREIGN}`,
   );
   const factsSince = connection.many<{ id: string }>(
-    `SELECT DISTINCT run.id FROM journal JOIN run ON run.no = journal.run_no WHERE journal.id > ? LIMIT ${MAX_FOREIGN}`,
+    `SELECT run.id FROM journal JOIN run ON run.no = journal.run_no WHERE journal.id > ?
+     ORDER BY journal.id DESC LIMIT ${MAX_FOREIGN}`,
   );
 
   let timer: NodeJS.Timeout | null = null;
@@ -51,8 +55,8 @@ export function createHints(connection: Connection): Hints {
     seen = now;
     if (now.version === before.version) return;
     tell({ kind: "ready" });
-    for (const { id } of inboxSince(before.arrival)) tell({ kind: "inbox", run: id });
-    for (const { id } of factsSince(before.fact)) tell({ kind: "facts", run: id });
+    for (const run of distinct(inboxSince(before.arrival))) tell({ kind: "inbox", run });
+    for (const run of distinct(factsSince(before.fact))) tell({ kind: "facts", run });
   };
 
   const stop = (): void => {

@@ -10,7 +10,7 @@ export interface Inbox {
   /** Stores a message for the run named in it and wakes the run when it rests. */
   post(tx: Transaction, posting: Posting): Posted;
   /** Ids that are not there are ignored. */
-  consume(no: RunNo, ids: readonly string[]): void;
+  consume(tx: Transaction, no: RunNo, ids: readonly string[]): void;
   hasOpen(no: RunNo): boolean;
   clear(no: RunNo): void;
   open(no: RunNo): (InboxMessage & { readonly no: RunNo })[];
@@ -48,6 +48,13 @@ export function createInbox(connection: Connection, lanes: Lanes): Inbox {
      WHERE inbox.run_no = ? AND inbox.consumed = 0 ORDER BY inbox.ord`,
   );
 
+  /** Unconsumed messages of a run, counted once a transaction: a batch of posts to one run stays linear. */
+  const sizeOf = (tx: Transaction, no: RunNo): number => {
+    const counted = tx.inboxSizes.get(no) ?? size(no, LIMITS.inboxPerRun)?.n ?? 0;
+    tx.inboxSizes.set(no, counted);
+    return counted;
+  };
+
   return {
     post(tx, posting) {
       const run = target(posting.run);
@@ -55,16 +62,19 @@ export function createInbox(connection: Connection, lanes: Lanes): Inbox {
       if (hasRunEnded(run.status)) return "run_ended";
       if (known(run.no, posting.id) !== undefined) return "duplicate";
       if (!ALWAYS_FITS.has(posting.kind)) {
-        if ((size(run.no, LIMITS.inboxPerRun)?.n ?? 0) >= LIMITS.inboxPerRun) return "inbox_full";
+        if (sizeOf(tx, run.no) >= LIMITS.inboxPerRun) return "inbox_full";
       }
       const { id, kind, name, from, at } = posting;
       insert(tx.add("arrival", 1), run.no, id, kind, name, encode(posting.body), from, at);
+      const counted = tx.inboxSizes.get(run.no);
+      if (counted !== undefined) tx.inboxSizes.set(run.no, counted + 1);
       const woken = lanes.wake(tx, run.no, kind === "cancel" ? "first" : "own");
       if (!woken && kind === "cancel") lanes.hurry(run.no);
       tx.hint({ kind: "inbox", run: posting.run });
       return "accepted";
     },
-    consume(no, ids) {
+    consume(tx, no, ids) {
+      tx.inboxSizes.delete(no);
       for (const id of ids) consume(no, id);
     },
     hasOpen: (no) => anyOpen(no) !== undefined,

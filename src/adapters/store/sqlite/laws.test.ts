@@ -17,6 +17,18 @@ import {
 } from "../../../contracts/run-store-suite/fixtures.suite.ts";
 import { openSqliteStore, type SqliteStore } from "./open.ts";
 
+const SQLITE_CONSTRAINT = 19;
+
+/** The primary result code of what SQLite threw; 0 when it did not. */
+function resultOf(work: () => void): number {
+  try {
+    work();
+    return 0;
+  } catch (error) {
+    return (error as { errcode: number }).errcode & 0xff;
+  }
+}
+
 /** The laws hold for whoever writes to the file, also past our code: a person with a SQL shell, or a defect of ours. */
 describe("the database itself refuses", () => {
   let folder: string;
@@ -85,9 +97,7 @@ describe("the database itself refuses", () => {
   };
   for (const [name, statement] of Object.entries(breaches)) {
     it(name, async () => {
-      expect(() => sql.exec(statement)).toThrow(
-        /constraint|only|never|follows|begins|holds|open|ended|grows|held|rests|ready|append/,
-      );
+      expect(resultOf(() => sql.exec(statement))).toBe(SQLITE_CONSTRAINT);
       expect(sql.prepare("SELECT count(*) AS n FROM journal").get()).toEqual({ n: 6 });
     });
   }

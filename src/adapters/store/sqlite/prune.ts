@@ -22,7 +22,7 @@ export function createPrune(connection: Connection): Prune {
   const open = connection.run("INSERT INTO pruning (run_no) VALUES (?)");
   const close = connection.run("DELETE FROM pruning");
   const blobs = connection.many<{ blob: Uint8Array }>(
-    "SELECT DISTINCT blob FROM journal WHERE run_no = ? AND blob IS NOT NULL",
+    "SELECT blob FROM journal WHERE run_no = ? AND blob IS NOT NULL",
   );
   const dropFacts = connection.run("DELETE FROM journal WHERE run_no = ?");
   const dropApprovals = connection.run("DELETE FROM approval WHERE run_no = ?");

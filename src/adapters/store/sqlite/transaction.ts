@@ -38,6 +38,8 @@ export class Transaction {
   #now: Map<CounterName, number> | null = null;
   readonly #hints: StoreHint[] = [];
   #saidReady = false;
+  /** Unconsumed messages by run, of those that were counted. */
+  readonly inboxSizes = new Map<number, number>();
 
   constructor(table: CounterTable) {
     this.#table = table;
@@ -70,6 +72,7 @@ export class Transaction {
   reset(mark: Mark): void {
     this.#now = mark.counters === null ? null : new Map(mark.counters);
     this.#hints.length = mark.hints;
+    this.inboxSizes.clear();
     this.#saidReady = this.#hints.some((hint) => hint.kind === "ready");
   }
 

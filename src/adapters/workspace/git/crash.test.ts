@@ -15,7 +15,8 @@ import { gitWorkspaces } from ${JSON.stringify(pathToFileURL(join(import.meta.di
 const [dataDir, repo, step] = process.argv.slice(1);
 const signal = new AbortController().signal;
 const must = (result) => { if (!result.ok) { console.error(result.failure); process.exit(9); } return result.value; };
-const workspaces = gitWorkspaces({ dataDir, clock: { now: () => Date.now(), after: () => () => {} } });
+const environment = process.env;
+const workspaces = gitWorkspaces({ dataDir, environment, clock: { now: () => Date.now(), after: () => () => {} } });
 console.log("begun");
 const workspace = must(await workspaces.prepare({ run: "run_1", repo, branch: "feature/x", allowDirty: false }, signal));
 if (must(await workspaces.findCommit(workspace, { key: "Step", value: step }, signal)) === null) {

@@ -44,7 +44,9 @@ const PASSED = new Set([
   "GIT_SSL_CAINFO",
 ]);
 
-export function gitEnvironment(own: NodeJS.ProcessEnv): Record<string, string> {
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export function gitEnvironment(own: Environment): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(own)) {
     if (value !== undefined && PASSED.has(name.toUpperCase())) env[name] = value;

@@ -12,7 +12,7 @@ describe("the git runner", () => {
   const script = (body: string) => {
     const path = join(tempFolder(), "git");
     writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
-    return createGit({ program: path, noHooks: tempFolder() });
+    return createGit({ program: path, noHooks: tempFolder(), environment: process.env });
   };
   const scope = { cwd: process.cwd() };
 

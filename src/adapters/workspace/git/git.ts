@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { statfs } from "node:fs/promises";
 import { type ErrorCode, FailureError, failure } from "../../../domain/errors.ts";
-import { baseConfig, gitEnvironment } from "./environment.ts";
+import { baseConfig, type Environment, gitEnvironment } from "./environment.ts";
 import { gitFailure, hasCode, refuse } from "./failures.ts";
 
 export const GIT_LIMITS = {
@@ -56,8 +56,16 @@ export interface Git {
   version(signal: AbortSignal): Promise<readonly [number, number]>;
 }
 
-export function createGit(options: { readonly program: string; readonly noHooks: string }): Git {
-  const env = gitEnvironment(process.env);
+export interface CreateGitOptions {
+  readonly program: string;
+  /** An empty folder. */
+  readonly noHooks: string;
+  /** The server's own environment; git gets what it needs of it. */
+  readonly environment: Environment;
+}
+
+export function createGit(options: CreateGitOptions): Git {
+  const env = gitEnvironment(options.environment);
   const config = baseConfig(options.noHooks);
   const run: Git["run"] = async (args, call) => {
     const name = args[0] ?? "";

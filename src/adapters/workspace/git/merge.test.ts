@@ -56,7 +56,7 @@ describe("conflicts", () => {
     expect(start.found).toEqual({ baseMoved: true, paths: ["a.txt", "ü b.txt"] });
     const places = placesOf(start.dataDir);
     const context = {
-      git: createGit({ program: "git", noHooks: places.noHooks }),
+      git: createGit({ program: "git", noHooks: places.noHooks, environment: process.env }),
       cwd: places.states,
       signal: never,
     };

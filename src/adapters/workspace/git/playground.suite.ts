@@ -76,7 +76,8 @@ export function bareRemote(repo: string, name = "origin"): string {
 
 export function workspacesIn(dataDir: string, program?: string): Workspaces {
   const clock = { now: () => NOW_MS, after: () => () => {} };
-  return gitWorkspaces(program === undefined ? { dataDir, clock } : { dataDir, clock, program });
+  const options = { dataDir, clock, environment: process.env };
+  return gitWorkspaces(program === undefined ? options : { ...options, program });
 }
 
 export function must<T>(result: Result<T>): T {

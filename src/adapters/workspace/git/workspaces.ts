@@ -4,6 +4,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Workspace, Workspaces } from "../../../contracts/workspace.ts";
 import { collect } from "./collect.ts";
 import { commit } from "./commit.ts";
+import type { Environment } from "./environment.ts";
 import { attempt, hasCode } from "./failures.ts";
 import { findCommit } from "./find.ts";
 import { createGit, type Git } from "./git.ts";
@@ -18,6 +19,8 @@ export interface GitWorkspacesOptions {
   /** Absolute. Worktrees are made in its `workspaces` folder. */
   readonly dataDir: string;
   readonly clock: Clock;
+  /** The server's own environment. git gets the part that it, ssh and credential helpers need. */
+  readonly environment: Environment;
   /** The git program; `git` on the PATH when absent. */
   readonly program?: string;
 }
@@ -62,11 +65,12 @@ export function gitWorkspaces(options: GitWorkspacesOptions): Workspaces {
   };
 }
 
-async function makeGround({ dataDir, program }: GitWorkspacesOptions): Promise<{ git: Git; places: Places }> {
+async function makeGround(options: GitWorkspacesOptions): Promise<{ git: Git; places: Places }> {
+  const { dataDir, program, environment } = options;
   await makeFolder(dataDir);
   const places = placesOf(await realpath(dataDir));
   await makeFolder(places.noHooks);
-  return { git: createGit({ program: program ?? "git", noHooks: places.noHooks }), places };
+  return { git: createGit({ program: program ?? "git", noHooks: places.noHooks, environment }), places };
 }
 
 /** Parents too. Node's own way to do this calls a read-only disk "no such file". */

@@ -37,7 +37,7 @@ export function operatingSystem(): string {
 }
 
 /** Which of the programs that builds and tests usually need are on the PATH. */
-export async function programsOnPath(path = process.env.PATH ?? ""): Promise<readonly string[]> {
+export async function programsOnPath(path: string): Promise<readonly string[]> {
   const folders = path
     .split(delimiter)
     .filter((folder) => folder !== "")

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import pino from "pino";
 import { createHttpServer, type HttpServer } from "../../src/http/server.ts";
 import type { StreamTimes } from "../../src/http/sse.ts";
-import { type House, openHouse } from "./house.ts";
+import { type House, openHouse } from "./house.suite.ts";
 
 /** A house with its HTTP door. */
 export interface Door extends House {
