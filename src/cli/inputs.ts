@@ -24,7 +24,7 @@ export async function readInputs(options: InputOptions, schema: JsonObject): Pro
     inputs[key] = inputValue(key, pair.slice(at + 1), schema);
   }
   if (options.repo !== undefined) inputs.repo = await existingFolder(options.repo);
-  if (options.task !== undefined) inputs.task = inputValue("task", await taskText(options.task), schema);
+  if (options.task !== undefined) inputs.task = inputValue("task", await readTask(options.task), schema);
   return inputs;
 }
 
@@ -41,7 +41,7 @@ async function readInputsFile(path: string): Promise<JsonObject> {
   return value;
 }
 
-async function taskText(task: string): Promise<string> {
+export async function readTask(task: string): Promise<string> {
   const words = task.startsWith("@") ? await readText(task.slice(1), "--task") : task;
   if (words.trim() === "") throw wrong("--task is empty; say what is wanted, or name a file with @FILE");
   return words;

@@ -2,17 +2,49 @@ import { Command, CommanderError } from "commander";
 import { productVersion } from "../app/version.ts";
 import { type Failure, FailureError, failure } from "../domain/errors.ts";
 import { createCli } from "./command.ts";
+import { addAgents } from "./commands/agents.ts";
+import { addApprovals } from "./commands/approvals.ts";
+import { addArtifacts } from "./commands/artifacts.ts";
+import { addContext } from "./commands/context.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
+import { addFakeModels } from "./commands/fake-models.ts";
+import { addInit } from "./commands/init.ts";
+import { addMessages } from "./commands/messages.ts";
+import { addProviders } from "./commands/providers.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
+import { addUpload } from "./commands/upload.ts";
+import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
+import { addWorkflows } from "./commands/workflows.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { createTerminal, explainFailure } from "./terminal.ts";
 
-const COMMANDS = [addStart, addWorker, addRun, addRuns, addShow, addEvents, addDemo];
+const COMMANDS = [
+  addInit,
+  addDoctor,
+  addDemo,
+  addStart,
+  addWorker,
+  addRun,
+  addRuns,
+  addShow,
+  addEvents,
+  addMessages,
+  addApprovals,
+  addArtifacts,
+  addWorkflows,
+  addUpload,
+  addValidate,
+  addAgents,
+  addProviders,
+  addContext,
+  addFakeModels,
+];
 
 /** Runs one command line; resolves to the exit code and never rejects. */
 export async function runCli(argv: readonly string[]): Promise<number> {

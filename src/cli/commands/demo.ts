@@ -75,9 +75,6 @@ async function demo({ options, common, terminal }: Call<Options>): Promise<numbe
     } finally {
       await connection.close();
     }
-    if (stage === null || options.keep) {
-      if (stage !== null) terminal.say(`\nEverything is in ${stage.root}`);
-    }
     return code;
   } finally {
     // What was never begun leaves nothing worth keeping.
@@ -153,7 +150,7 @@ async function perform(of: Performance): Promise<number> {
 }
 
 async function conclude(
-  { connection, plan, terminal }: Performance,
+  { connection, plan, options, terminal }: Performance,
   { run, command }: { readonly run: string; readonly command: string },
 ): Promise<void> {
   const detail = await connection.client.get<RunDetail>(`/runs/${run}`);
@@ -166,6 +163,7 @@ async function conclude(
     );
     next.push(`git -C ${quoted(plan.repo)} show ${commit.branch}`);
   }
+  if (plan.stage !== null && !options.keep) return;
   terminal.say(`\n${terminal.mark("bold", "Look closer")}`);
   terminal.say(indent(next.join("\n")));
 }

@@ -1,10 +1,11 @@
 import type { Event, EventPage, LiveEvent } from "../../http/api.ts";
 import { type Call, type Cli, wholeNumber } from "../command.ts";
-import { type Connection, connect } from "../connect.ts";
+import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { onStop } from "../interrupts.ts";
 import type { Terminal } from "../terminal.ts";
 import { localTime, plain } from "../text.ts";
+import { withConnection } from "../with-connection.ts";
 
 interface Options {
   readonly follow?: boolean;
@@ -25,15 +26,9 @@ export function addEvents({ program, act }: Cli): void {
     .action(act(events));
 }
 
-async function events({ options, common, terminal }: Call<Options>, run: string): Promise<number> {
-  const connection = await connect(common);
-  try {
-    return options.follow
-      ? await follow(connection, run, { options, terminal })
-      : await pages(connection, run, { options, terminal });
-  } finally {
-    await connection.close();
-  }
+function events({ options, common, terminal }: Call<Options>, run: string): Promise<number> {
+  const read = options.follow ? follow : pages;
+  return withConnection(common, (connection) => read(connection, run, { options, terminal }));
 }
 
 interface Of {

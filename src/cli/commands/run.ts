@@ -2,11 +2,12 @@ import type { JsonObject } from "../../base/json.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { Run, Workflow } from "../../http/api.ts";
 import { type Call, type Cli, collect, wholeNumber } from "../command.ts";
-import { type Connection, connect } from "../connect.ts";
+import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { absolute, commandLine, here } from "../here.ts";
 import { type InputOptions, readInputs } from "../inputs.ts";
 import { watchRun } from "../watch.ts";
+import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
 interface Options extends InputOptions {
   readonly title?: string;
@@ -47,34 +48,35 @@ export function addRun({ program, act }: Cli): void {
     .action(act(run));
 }
 
-async function run(call: Call<Options>, workflow: string): Promise<number> {
-  const { options, common, terminal } = call;
+function run(call: Call<Options>, workflow: string): Promise<number> {
+  const { options, common } = call;
   const near = options.repo === undefined ? here() : absolute(options.repo);
-  const connection = await connect(common, { work: options.detach !== true, near });
-  try {
-    const { client, house } = connection;
-    const { inputs: schema } = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
-    const inputs = await readInputs(options, schema as JsonObject);
-    const started = await start(connection, { workflow, inputs, options });
-    const command = commandLine(common);
-    if (options.detach) {
-      terminal.result(started, () => `${started.id} ${started.status}`);
-      if (house !== null) terminal.say(`Nobody works on it yet: ${command} start (or worker) does.`);
-      terminal.say(`Follow it with: ${command} events ${started.id} --follow`);
-      return EXIT.ok;
-    }
-    terminal.say(`${terminal.mark("bold", started.id)}  ${started.workflow}`);
-    return await watchRun({
-      connection,
-      run: started.id,
-      terminal,
-      verbose: options.verbose === true,
-      noWait: !options.wait,
-      command,
-    });
-  } finally {
-    await connection.close();
+  const use = (connection: Connection) => runWith(connection, call, workflow);
+  return withConnection(common, use, { work: options.detach !== true, near });
+}
+
+async function runWith(connection: Connection, call: Call<Options>, workflow: string): Promise<number> {
+  const { options, common, terminal } = call;
+  const { client } = connection;
+  const { inputs: schema } = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
+  const inputs = await readInputs(options, schema as JsonObject);
+  const started = await start(connection, { workflow, inputs, options });
+  const command = commandLine(common);
+  if (options.detach) {
+    terminal.result(started, () => `${started.id} ${started.status}`);
+    await hintNobodyWorks(connection, terminal, common);
+    terminal.say(`Follow it with: ${command} events ${started.id} --follow`);
+    return EXIT.ok;
   }
+  terminal.say(`${terminal.mark("bold", started.id)}  ${started.workflow}`);
+  return watchRun({
+    connection,
+    run: started.id,
+    terminal,
+    verbose: options.verbose === true,
+    noWait: !options.wait,
+    command,
+  });
 }
 
 function start(

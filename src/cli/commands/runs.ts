@@ -2,12 +2,12 @@ import { LIMITS } from "../../domain/limits.ts";
 import { RUN_STATUSES } from "../../domain/run.ts";
 import type { RunListItem, RunPage } from "../../http/api.ts";
 import { type Call, type Cli, collect, wholeNumber } from "../command.ts";
-import { connect } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { commandLine } from "../here.ts";
 import { styled } from "../summary.ts";
 import { type Terminal, table } from "../terminal.ts";
 import { localTime, oneLine, span } from "../text.ts";
+import { withConnection } from "../with-connection.ts";
 
 interface Options {
   readonly status?: readonly string[];
@@ -30,21 +30,19 @@ export function addRuns({ program, act }: Cli): void {
     .action(act(runs));
 }
 
-async function runs({ options, common, terminal }: Call<Options>): Promise<number> {
-  const connection = await connect(common);
-  try {
+function runs({ options, common, terminal }: Call<Options>): Promise<number> {
+  return withConnection(common, async ({ client }) => {
     const query = new URLSearchParams({ limit: String(options.limit) });
     for (const status of options.status ?? []) query.append("status", status);
     if (options.workflow !== undefined) query.set("workflow", options.workflow);
     if (options.after !== undefined) query.set("after", options.after);
-    const page = await connection.client.get<RunPage>(`/runs?${query}`);
+    const page = await client.get<RunPage>(`/runs?${query}`);
     terminal.result(page, () => (page.runs.length === 0 ? "no runs" : listText(terminal, page.runs)));
-    if (page.next_after !== null)
+    if (page.next_after !== null) {
       terminal.say(`More with: ${commandLine(common)} runs --after ${page.next_after}`);
+    }
     return EXIT.ok;
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 function listText(terminal: Terminal, runs: readonly RunListItem[]): string {

@@ -1,13 +1,13 @@
 import { formatDuration } from "../../base/duration.ts";
 import type { RunDetail, Step } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
-import { connect } from "../connect.ts";
 import { evidenceOf } from "../evidence.ts";
 import { EXIT } from "../exit.ts";
 import { commandLine } from "../here.ts";
 import { styled, summaryText } from "../summary.ts";
 import { type Terminal, table } from "../terminal.ts";
 import { indent, localTime, oneLine, plain } from "../text.ts";
+import { withConnection } from "../with-connection.ts";
 
 const REASON_WIDTH = 80;
 
@@ -18,10 +18,8 @@ export function addShow({ program, act }: Cli): void {
     .action(act(show));
 }
 
-async function show({ common, terminal }: Call<object>, run: string): Promise<number> {
-  const connection = await connect(common);
-  try {
-    const { client } = connection;
+function show({ common, terminal }: Call<object>, run: string): Promise<number> {
+  return withConnection(common, async ({ client }) => {
     const detail = await client.get<RunDetail>(`/runs/${encodeURIComponent(run)}`);
     const evidence = terminal.json ? null : await evidenceOf(client, detail);
     terminal.result(detail, () =>
@@ -35,9 +33,7 @@ async function show({ common, terminal }: Call<object>, run: string): Promise<nu
         .join("\n\n"),
     );
     return EXIT.ok;
-  } finally {
-    await connection.close();
-  }
+  });
 }
 
 function stepsText(terminal: Terminal, detail: RunDetail): string {

@@ -47,7 +47,7 @@ export async function runTests(
   });
   const [output, code] = await Promise.all([text(child.stdout), ended]);
   const results = output.split("failing tests:")[0] ?? "";
-  const lines = results.split("\n").filter((line) => /^\s*[✔✖]/.test(line));
+  const lines = results.split("\n").filter((line) => /^\s*[✔✖] +\S/.test(line));
   return { passed: code === 0, lines };
 }
 

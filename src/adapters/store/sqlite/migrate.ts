@@ -28,6 +28,11 @@ function migrations(): readonly Migration[] {
   return found;
 }
 
+/** The version that this binary brings a database to. */
+export function newestSchema(): number {
+  return migrations().at(-1)?.version ?? 0;
+}
+
 function currentVersion(connection: Connection): number {
   const tables = connection.many<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'")();
   if (tables.length === 0) return 0;

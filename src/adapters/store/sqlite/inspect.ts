@@ -1,0 +1,31 @@
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { newestSchema } from "./migrate.ts";
+
+export interface SqliteState {
+  /** Of the SQLite library in this Node. */
+  readonly library: string;
+  /** Of the database at `path`; `null` when there is none yet. */
+  readonly schema: number | null;
+  /** What this agent-runner makes of it. */
+  readonly newest: number;
+}
+
+/** What is there, without changing it. Throws what SQLite says of a file that is no database of ours. */
+export function inspectSqlite(path: string): SqliteState {
+  const there = existsSync(path);
+  const db = there ? new DatabaseSync(path, { readOnly: true }) : new DatabaseSync(":memory:");
+  try {
+    const { library } = db.prepare("SELECT sqlite_version() AS library").get() as { library: string };
+    return { library, schema: there ? schemaOf(db) : null, newest: newestSchema() };
+  } finally {
+    db.close();
+  }
+}
+
+function schemaOf(db: DatabaseSync): number {
+  const row = db.prepare("SELECT value FROM meta WHERE key = 'schema_version'").get() as
+    | { value: number }
+    | undefined;
+  return row?.value ?? 0;
+}
