@@ -25,6 +25,7 @@ import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
+import { createCollector } from "../engine/services/collector.ts";
 import { createRescuer } from "../engine/services/rescuer.ts";
 import { createTimers } from "../engine/services/timers.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
@@ -229,7 +230,14 @@ function houseOf(of: {
     slots: config.slots,
   };
   const worker = new Worker(engine, info);
-  const services = [createRescuer(engine), createTimers(engine)];
+  const { reader } = of.operations;
+  const collector = createCollector({
+    clock: systemClock,
+    log: ground.log,
+    reader,
+    workspaces: of.workspaces,
+  });
+  const services = [createRescuer(engine), createTimers(engine), collector];
   let closed = false;
   return {
     config,
