@@ -56,7 +56,11 @@ const ASK_TIMEOUT_MS = 3_600_000;
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
   const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
   await makeFolder(config.dataDir);
-  const sqlite = await openSqliteStore({ path: join(config.dataDir, "agent-runner.db"), clock: systemClock });
+  const sqlite = await openSqliteStore({
+    path: join(config.dataDir, "agent-runner.db"),
+    clock: systemClock,
+    onBeatFailure: (error) => log.warn({ error: String(error) }, "a beat failed; the lease is at risk"),
+  });
   try {
     return await furnish(config, options, { log, sqlite });
   } catch (error) {
@@ -193,6 +197,7 @@ function engineOf(of: {
   const { ground, operations } = of;
   return {
     store: ground.sqlite.store,
+    runs: ground.sqlite.reader,
     workflows: ground.sqlite.workflows,
     artifacts: of.artifacts,
     actions: of.actions,
