@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type { Json } from "../base/json.ts";
 import { FailureError, failure } from "../domain/errors.ts";
@@ -31,6 +32,11 @@ export interface StreamEvent {
   readonly data: Json;
 }
 
+/** Attempts to take a broken stream up again, and the pause before each: it grows up to the longest. */
+const RECONNECTS = 20;
+const RECONNECT_MS = 100;
+const LONGEST_RECONNECT_MS = 2_000;
+
 /** The API as the commands use it. What the server refuses is thrown as the `FailureError` that it sent. */
 export class Client {
   readonly transport: Transport;
@@ -60,35 +66,65 @@ export class Client {
     return answer.bytes();
   }
 
-  /** Events of a run as they come, from after `after`; a broken stream is taken up where it broke. */
+  /**
+   * Events of a run as they come, from after `after`; a broken stream is taken up where it broke, for a while.
+   * Ends with the run, or with `signal`.
+   */
   async *events(
     run: string,
     of: { readonly after: number; readonly signal: AbortSignal },
   ): AsyncGenerator<StreamEvent> {
     let after = of.after;
+    let failed = 0;
     while (!of.signal.aborted) {
-      const headers = {
-        accept: "text/event-stream",
-        ...(after > 0 ? { "last-event-id": String(after) } : {}),
-      };
-      const request: Request = { method: "GET", path: `/runs/${run}/events`, headers };
-      const answer = await this.transport.send(request, of.signal);
-      if (answer.status >= 400 || !answer.body) throw refusal(answer.status, await answer.text());
-      const decoded = answer.body
-        .pipeThrough(new TextDecoderStream() as never)
-        .pipeThrough(new EventSourceParserStream());
-      for await (const message of decoded as unknown as AsyncIterable<{
-        id?: string;
-        event?: string;
-        data: string;
-      }>) {
-        const seq = message.id === undefined || message.id === "" ? null : Number(message.id);
-        if (seq !== null) after = seq;
-        yield { seq, kind: message.event ?? "message", data: JSON.parse(message.data) as Json };
-        if (message.event === "end") return;
+      try {
+        for await (const event of this.#stream(run, after, of.signal)) {
+          failed = 0;
+          if (event.seq !== null) after = event.seq;
+          yield event;
+          if (event.kind === "end") return;
+        }
+      } catch (error) {
+        if (of.signal.aborted) return;
+        const refused = error instanceof FailureError && error.failure.code !== "unavailable";
+        if (refused || failed >= RECONNECTS) throw error;
       }
+      failed += 1;
+      if (failed > RECONNECTS) throw brokenOff(this.transport.where);
+      await sleep(Math.min(failed * RECONNECT_MS, LONGEST_RECONNECT_MS), undefined, {
+        signal: of.signal,
+      }).catch(() => {});
     }
   }
+
+  async *#stream(run: string, after: number, signal: AbortSignal): AsyncGenerator<StreamEvent> {
+    const headers = {
+      accept: "text/event-stream",
+      ...(after > 0 ? { "last-event-id": String(after) } : {}),
+    };
+    const path = `/runs/${encodeURIComponent(run)}/events`;
+    const answer = await this.transport.send({ method: "GET", path, headers }, signal);
+    // The run has ended, and all of it was seen.
+    if (answer.status === 204) return yield { seq: null, kind: "end", data: null };
+    if (answer.status >= 400 || !answer.body) throw refusal(answer.status, await answer.text());
+    const messages = answer.body
+      .pipeThrough(new TextDecoderStream() as never)
+      .pipeThrough(new EventSourceParserStream()) as unknown as AsyncIterable<Message>;
+    for await (const message of messages) {
+      const seq = message.id === undefined || message.id === "" ? null : Number(message.id);
+      yield { seq, kind: message.event ?? "message", data: JSON.parse(message.data) as Json };
+    }
+  }
+}
+
+interface Message {
+  readonly id?: string;
+  readonly event?: string;
+  readonly data: string;
+}
+
+function brokenOff(where: string): FailureError {
+  return new FailureError(failure("unavailable", `the event stream of ${where} broke off again and again`));
 }
 
 function refusal(status: number, text: string): FailureError {

@@ -1,14 +1,11 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
-import { pino } from "pino";
-import { compose } from "../app/compose.ts";
 import { type Config, readConfig } from "../app/config.ts";
 import type { House } from "../app/house.ts";
-import { productVersion } from "../app/version.ts";
-import { FailureError } from "../domain/errors.ts";
-import { createHttpServer } from "../http/server.ts";
+import { FailureError, failure } from "../domain/errors.ts";
 import { Client, type Transport, wire } from "./client.ts";
+import { runningServer } from "./server-file.ts";
 
 /** Options that every command takes. */
 export interface CommonOptions {
@@ -18,14 +15,9 @@ export interface CommonOptions {
   readonly model?: string;
 }
 
-/** Where a running server says that it is reached; in the data folder. */
-export const SERVER_FILE = "server.json";
-const ALIVE_MS = 2_000;
+type Env = Readonly<Record<string, string | undefined>>;
 
-export function configOf(
-  options: CommonOptions,
-  more: Readonly<Record<string, string | undefined>> = {},
-): Config {
+export function configOf(options: CommonOptions, more: Env = {}): Config {
   const env = {
     ...process.env,
     ...(options.data === undefined ? {} : { AGENT_RUNNER_DATA: options.data }),
@@ -37,6 +29,11 @@ export function configOf(
   return config.value;
 }
 
+/** Commands speak for themselves: of the engine they let only warnings be heard, unless asked for more. */
+export function quietly(): Env {
+  return { AGENT_RUNNER_LOG: process.env.AGENT_RUNNER_LOG ?? "warn" };
+}
+
 export interface Connection {
   readonly client: Client;
   /** The house in this process; `null` when a server is spoken to. */
@@ -44,38 +41,68 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+export interface ConnectOptions {
+  /** Whether the house in this process drives runs too. */
+  readonly work?: boolean;
+  /** Where definitions of a project are looked for: this folder or one above it; the current one when absent. */
+  readonly near?: string;
+  /** For the house in this process, over the environment. */
+  readonly env?: Env;
+}
+
 /**
  * A running server if there is one (named, or noted in the data folder and alive), else the house in this process
  * on the same data: the commands do not see the difference.
  */
-export async function connect(
-  options: CommonOptions,
-  of: { readonly work?: boolean; readonly project?: string } = {},
-): Promise<Connection> {
-  if (options.server !== undefined)
-    return { client: new Client(wire(options.server)), house: null, close: async () => {} };
-  const config = configOf(options, { AGENT_RUNNER_LOG: process.env.AGENT_RUNNER_LOG ?? "warn" });
+export async function connect(options: CommonOptions, of: ConnectOptions = {}): Promise<Connection> {
+  if (options.server !== undefined) return over(serverUrl(options.server));
+  const config = configOf(options, { ...quietly(), ...of.env });
   const running = await runningServer(config.dataDir);
-  if (running !== null) return { client: new Client(wire(running)), house: null, close: async () => {} };
-  const house = await compose(config, of.project === undefined ? {} : { project: of.project });
-  if (of.work) await house.start();
-  return { client: new Client(within(house)), house, close: () => house.close() };
+  if (running !== null) return over(running.url);
+  return embed(config, of);
 }
 
-/** The URL of the server that works on this data folder, or `null`. */
-export async function runningServer(dataDir: string): Promise<string | null> {
-  try {
-    const { url } = JSON.parse(await readFile(join(dataDir, SERVER_FILE), "utf8")) as { url: string };
-    const answer = await fetch(new URL("/healthz", url), { signal: AbortSignal.timeout(ALIVE_MS) });
-    return answer.ok ? url : null;
-  } catch {
-    // No note, or nobody there: the note of a server that was killed stays behind.
-    return null;
+/** The house in this process, whether or not a server works on the same data. */
+export async function embed(config: Config, of: Pick<ConnectOptions, "near" | "work">): Promise<Connection> {
+  const house = await openHouse(config, of.near);
+  if (of.work) await house.start();
+  return { client: new Client(await within(house)), house, close: () => house.close() };
+}
+
+function over(url: string): Connection {
+  return { client: new Client(wire(url)), house: null, close: async () => {} };
+}
+
+/** Loaded when it is needed: a command that talks to a server is there at once. */
+export async function openHouse(config: Config, near = process.cwd()): Promise<House> {
+  const { compose } = await import("../app/compose.ts");
+  const project = projectOf(near, config.dataDir);
+  return compose(config, project === null ? {} : { project });
+}
+
+/** The nearest folder, from here upwards, that holds definitions of its own. */
+export function projectOf(near: string, dataDir: string): string | null {
+  for (let dir = resolve(near); ; dir = dirname(dir)) {
+    const own = join(dir, ".agent-runner");
+    if (own !== dataDir && existsSync(own)) return dir;
+    if (existsSync(join(dir, ".git")) || dir === dirname(dir)) return null;
   }
 }
 
+function serverUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url !== null && /^https?:$/.test(url.protocol)) return url.href;
+  const message = `--server is ${JSON.stringify(text)}; expected a URL like http://127.0.0.1:8000`;
+  throw new FailureError(failure("invalid_config", message, { setting: "--server" }));
+}
+
 /** The same API without a socket. */
-export function within(house: House): Transport {
+export async function within(house: House): Promise<Transport> {
+  const [{ createHttpServer }, { productVersion }, { pino }] = await Promise.all([
+    import("../http/server.ts"),
+    import("../app/version.ts"),
+    import("pino"),
+  ]);
   const { app } = createHttpServer({
     ...house.operations,
     logger: pino({ level: "silent" }),

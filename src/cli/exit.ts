@@ -13,7 +13,10 @@ export const EXIT = {
   canceled: 4,
   /** Something waits for a person. */
   waiting: 5,
+  /** By Ctrl-C. */
   interrupted: 130,
+  /** By SIGTERM. */
+  terminated: 143,
 } as const;
 
 export function exitCodeOf(failure: Failure): number {
@@ -22,4 +25,10 @@ export function exitCodeOf(failure: Failure): number {
   if (entry === undefined || entry.status === 500) return EXIT.failed;
   if (entry.status >= 502 || entry.status === 429) return EXIT.unavailable;
   return EXIT.usage;
+}
+
+/** Of a run that has ended. */
+export function exitCodeOfRun(status: string): number {
+  if (status === "completed") return EXIT.ok;
+  return status === "canceled" ? EXIT.canceled : EXIT.failed;
 }

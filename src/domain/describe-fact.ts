@@ -1,3 +1,4 @@
+import { describeNote } from "./describe-note.ts";
 import type { Fact } from "./fact.ts";
 import type { Wait } from "./outcome.ts";
 
@@ -39,7 +40,7 @@ export function describeFact(fact: Fact): string | null {
     case "artifact_saved":
       return `${fact.step} saved ${fact.artifact.name}`;
     case "noted":
-      return `${fact.step}: ${fact.name}`;
+      return `${fact.step}: ${describeNote(fact.name, fact.data)}`;
     case "effect_intended":
     case "effect_recorded":
       return null;

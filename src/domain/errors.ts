@@ -39,6 +39,10 @@ export const ERRORS = {
     413,
     "Send less: put large content in the repository or an artifact and refer to it.",
   ),
+  invalid_usage: lasting(
+    400,
+    "`agent-runner --help` lists the commands, `agent-runner <command> --help` their options.",
+  ),
   not_found: lasting(404, "Check the identifier; the list commands show what exists."),
   method_not_allowed: lasting(405, "Use one of the methods named in the Allow header."),
   conflict: lasting(409, "Read the current state and decide again."),

@@ -1,0 +1,171 @@
+import { rm } from "node:fs/promises";
+import { packageFile } from "../../app/package-files.ts";
+import type { Json } from "../../base/json.ts";
+import { FailureError, failure } from "../../domain/errors.ts";
+import type { Run, RunDetail } from "../../http/api.ts";
+import type { Call, Cli } from "../command.ts";
+import { type CommonOptions, type Connection, configOf, embed, quietly } from "../connect.ts";
+import { crashAndGoOn } from "../demo/crash.ts";
+import { makeStage, offerOwnNode, runTests, type Stage } from "../demo/stage.ts";
+import { evidenceOf } from "../evidence.ts";
+import { git } from "../git.ts";
+import { absolute, commandLine, quoted } from "../here.ts";
+import { readInputs } from "../inputs.ts";
+import type { Terminal } from "../terminal.ts";
+import { indent, plain } from "../text.ts";
+import { watchRun } from "../watch.ts";
+
+interface Options {
+  readonly crash?: boolean;
+  readonly live?: boolean;
+  readonly repo?: string;
+  readonly task?: string;
+  readonly keep: boolean;
+  readonly verbose?: boolean;
+}
+
+const HELP = `
+Without options it needs no key and no network: a small project is copied into a folder for temporary files, and a
+scripted model changes it. Engine, agent, tools, gates and git are real.
+
+  agent-runner demo --crash                          kill the process in the middle of a step, and go on
+  agent-runner demo --live                           let your own provider do it
+  agent-runner demo --repo . --task "Fix the title"  on your own repository, with your own provider`;
+
+export function addDemo({ program, act }: Cli): void {
+  program
+    .command("demo")
+    .description("see it work: an agent changes a repository, gates judge it, git has the commit")
+    .option("--crash", "kill the process that drives the run in the middle of a step, and go on with another")
+    .option("--live", "ask your configured provider instead of the scripted model")
+    .option(
+      "--repo <path>",
+      "your own repository (with --task); it is not touched, the work is a branch beside it",
+    )
+    .option("--task <text>", "what is to be done there, or @FILE")
+    .option("--keep", "leave the copy where it is, to be looked at (default)")
+    .option("--no-keep", "remove the copy at the end")
+    .option("--verbose", "show the words of the model and the output of commands as they come")
+    .addHelpText("after", HELP)
+    .action(act(demo));
+}
+
+/** What is done, where, and with what. */
+interface Plan {
+  readonly stage: Stage | null;
+  readonly repo: string;
+  readonly inputs: Readonly<Record<string, Json>>;
+  readonly common: CommonOptions;
+  /** Settings of whoever drives the run. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+async function demo({ options, common, terminal }: Call<Options>): Promise<number> {
+  offerOwnNode();
+  const plan = await planOf(options, common);
+  const { stage } = plan;
+  let code: number | null = null;
+  try {
+    const config = configOf(plan.common, { ...quietly(), ...plan.env });
+    const connection = await embed(config, { near: plan.repo, work: options.crash !== true });
+    try {
+      checkModel(connection);
+      await introduce(terminal, plan);
+      code = await perform({ connection, plan, options, terminal, dataDir: config.dataDir });
+    } finally {
+      await connection.close();
+    }
+    if (stage === null || options.keep) {
+      if (stage !== null) terminal.say(`\nEverything is in ${stage.root}`);
+    }
+    return code;
+  } finally {
+    // What was never begun leaves nothing worth keeping.
+    if (stage !== null && (!options.keep || code === null))
+      await rm(stage.root, { recursive: true, force: true });
+  }
+}
+
+async function planOf(options: Options, common: CommonOptions): Promise<Plan> {
+  const { repo, task } = options;
+  if ((repo === undefined) !== (task === undefined)) {
+    throw new FailureError(
+      failure("invalid_usage", "--repo and --task go together: where, and what is to be done"),
+    );
+  }
+  if (repo !== undefined && task !== undefined) {
+    const inputs = await readInputs({ repo, task }, {});
+    return { stage: null, repo: absolute(repo), inputs, common, env: {} };
+  }
+  const stage = await makeStage();
+  const { dataDir } = stage;
+  const inputs = { repo: stage.repo, task: stage.task };
+  const at = { ...common, data: common.data ?? dataDir };
+  if (options.live) return { stage, repo: stage.repo, inputs, common: at, env: {} };
+  const env = {
+    AGENT_RUNNER_SCRIPT: packageFile("examples", "demo-script.yaml"),
+    AGENT_RUNNER_MODEL: "scripted/demo",
+  };
+  return { stage, repo: stage.repo, inputs, common: { ...at, model: env.AGENT_RUNNER_MODEL }, env };
+}
+
+/** Before any work: whether there is a model to do it. */
+function checkModel({ house }: Connection): void {
+  const resolved = house?.gateway.resolve(undefined, "execute");
+  if (resolved && !resolved.ok) throw new FailureError(resolved.failure);
+}
+
+async function introduce(terminal: Terminal, plan: Plan): Promise<void> {
+  const heading = (text: string) => terminal.say(`\n${terminal.mark("bold", text)}`);
+  heading("The task");
+  terminal.say(indent(plain(String(plan.inputs.task).trim())));
+  if (plan.stage === null) {
+    heading("The run");
+    return;
+  }
+  heading("The tests, before");
+  const { lines } = await runTests(plan.repo);
+  for (const line of lines) {
+    terminal.say(indent(terminal.mark(line.includes("✖") ? "red" : "green", plain(line))));
+  }
+  heading("The run");
+}
+
+interface Performance {
+  readonly connection: Connection;
+  readonly plan: Plan;
+  readonly options: Options;
+  readonly terminal: Terminal;
+  readonly dataDir: string;
+}
+
+async function perform(of: Performance): Promise<number> {
+  const { connection, plan, options, terminal } = of;
+  const command = commandLine(plan.common);
+  const { client } = connection;
+  const run = await client.post<Run>("/runs", { workflow: "code-change", inputs: plan.inputs });
+  const watched = { connection, run: run.id, terminal, command, verbose: options.verbose === true };
+  const code = options.crash
+    ? await crashAndGoOn({ ...watched, dataDir: of.dataDir, env: plan.env })
+    : await watchRun({ ...watched, noWait: false });
+  await conclude(of, { run: run.id, command });
+  return code;
+}
+
+async function conclude(
+  { connection, plan, terminal }: Performance,
+  { run, command }: { readonly run: string; readonly command: string },
+): Promise<void> {
+  const detail = await connection.client.get<RunDetail>(`/runs/${run}`);
+  const { commit } = await evidenceOf(connection.client, detail);
+  const next = [`${command} show ${run}`, `${command} events ${run}`, `${command} artifacts ${run}`];
+  if (commit !== null) {
+    terminal.say(`\n${terminal.mark("bold", "The commit")}`);
+    terminal.say(
+      indent(plain(await git(plan.repo, "show", "--stat", "--format=%h %an%n%n%B", commit.commit)).trim()),
+    );
+    next.push(`git -C ${quoted(plan.repo)} show ${commit.branch}`);
+  }
+  terminal.say(`\n${terminal.mark("bold", "Look closer")}`);
+  terminal.say(indent(next.join("\n")));
+}

@@ -1,0 +1,96 @@
+import type { JsonObject } from "../../base/json.ts";
+import { LIMITS } from "../../domain/limits.ts";
+import type { Run, Workflow } from "../../http/api.ts";
+import { type Call, type Cli, collect, wholeNumber } from "../command.ts";
+import { type Connection, connect } from "../connect.ts";
+import { EXIT } from "../exit.ts";
+import { absolute, commandLine, here } from "../here.ts";
+import { type InputOptions, readInputs } from "../inputs.ts";
+import { watchRun } from "../watch.ts";
+
+interface Options extends InputOptions {
+  readonly title?: string;
+  readonly deadline?: string;
+  readonly priority?: number;
+  readonly idempotencyKey?: string;
+  readonly detach?: boolean;
+  /** Commander's way to say `--no-wait`. */
+  readonly wait: boolean;
+  readonly verbose?: boolean;
+}
+
+const HELP = `
+Progress goes to stderr, the outcome to stdout. Ctrl-C asks the run to cancel; a second one leaves at once.
+A run that waits for a person is waited for, and asked about where somebody can answer; with --no-wait the command
+ends with exit code 5 instead.
+
+  agent-runner run hello -i name=Ada
+  agent-runner run code-change --repo . --task "Fix the login page"
+  agent-runner run code-change --repo . --task @task.md --json`;
+
+export function addRun({ program, act }: Cli): void {
+  program
+    .command("run <workflow>")
+    .description("start a run and watch it; drives it here when no server runs")
+    .option("-i, --input <key=value>", "an input; text as it is, everything else as JSON", collect)
+    .option("--inputs <file>", "inputs as a JSON object in a file, or - for stdin")
+    .option("--repo <path>", "the input `repo`, made absolute")
+    .option("--task <text>", "the input `task`, or @FILE")
+    .option("--title <text>", "how lists show the run")
+    .option("--deadline <when>", "a duration (2h) or a moment (2026-01-31T12:00:00Z)")
+    .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
+    .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
+    .option("--detach", "start it and come back")
+    .option("--no-wait", "come back when it waits for a person")
+    .option("--verbose", "show the words of models and the output of commands as they come")
+    .addHelpText("after", HELP)
+    .action(act(run));
+}
+
+async function run(call: Call<Options>, workflow: string): Promise<number> {
+  const { options, common, terminal } = call;
+  const near = options.repo === undefined ? here() : absolute(options.repo);
+  const connection = await connect(common, { work: options.detach !== true, near });
+  try {
+    const { client, house } = connection;
+    const { inputs: schema } = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
+    const inputs = await readInputs(options, schema as JsonObject);
+    const started = await start(connection, { workflow, inputs, options });
+    const command = commandLine(common);
+    if (options.detach) {
+      terminal.result(started, () => `${started.id} ${started.status}`);
+      if (house !== null) terminal.say(`Nobody works on it yet: ${command} start (or worker) does.`);
+      terminal.say(`Follow it with: ${command} events ${started.id} --follow`);
+      return EXIT.ok;
+    }
+    terminal.say(`${terminal.mark("bold", started.id)}  ${started.workflow}`);
+    return await watchRun({
+      connection,
+      run: started.id,
+      terminal,
+      verbose: options.verbose === true,
+      noWait: !options.wait,
+      command,
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+function start(
+  { client }: Connection,
+  of: { readonly workflow: string; readonly inputs: JsonObject; readonly options: Options },
+): Promise<Run> {
+  const { title, deadline, priority, idempotencyKey } = of.options;
+  return client.post<Run>(
+    "/runs",
+    {
+      workflow: of.workflow,
+      inputs: of.inputs,
+      ...(title === undefined ? {} : { title }),
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(priority === undefined ? {} : { priority }),
+    },
+    idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey },
+  );
+}
