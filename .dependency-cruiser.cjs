@@ -26,10 +26,10 @@ module.exports = {
     ban("no-cycles", {}, { circular: true }),
     ban(
       "adapters-are-strangers",
-      { path: "^src/adapters/([^/]+)/" },
+      { path: "^src/adapters/([^/]+)/", pathNot: "\\.(test|suite)\\.ts$" },
       { path: "^src/adapters/", pathNot: "^src/adapters/$1/" },
     ),
-    ban("suites-are-for-tests", { pathNot: "\\.(test|suite)\\.ts$" }, { path: "\\.(test|suite)\\.ts$" }),
+    ban("suites-are-for-tests", { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" }, { path: "\\.(test|suite)\\.ts$" }),
     ban(
       "contracts-hold-no-code",
       { path: "^src/contracts/", pathNot: "\\.suite\\.ts$" },

@@ -20,15 +20,17 @@ export function canonicalJson(value: Json): string {
 
 /** How many levels of arrays and objects a value has, counted without recursion and never past `limit`. */
 export function jsonDepth(value: unknown, limit: number): number {
-  let level: unknown[] = [value];
-  for (let depth = 0; depth <= limit; depth += 1) {
-    const next: unknown[] = [];
-    for (const item of level) {
-      if (typeof item === "object" && item !== null) next.push(...Object.values(item));
+  let level: object[] = typeof value === "object" && value !== null ? [value] : [];
+  let depth = 0;
+  while (level.length > 0 && depth <= limit) {
+    depth += 1;
+    const next: object[] = [];
+    for (const holder of level) {
+      for (const item of Object.values(holder) as unknown[]) {
+        if (typeof item === "object" && item !== null) next.push(item);
+      }
     }
-    if (level.every((item) => typeof item !== "object" || item === null)) return depth;
     level = next;
-    if (next.length === 0) return depth + 1;
   }
-  return limit + 1;
+  return depth;
 }

@@ -44,9 +44,7 @@ export interface ModelGateway {
   ):
     | { readonly ok: true; readonly provider: string; readonly model: string }
     | { readonly ok: false; readonly failure: Failure };
-  providers(
-    signal: AbortSignal,
-  ): Promise<
+  providers(signal: AbortSignal): Promise<
     readonly {
       readonly name: string;
       readonly health: ProviderHealth;

@@ -59,7 +59,7 @@ export interface InboxMessage extends Posting {
   readonly order: number;
 }
 
-export type CommitThen =
+export type CommitNext =
   /** Keep driving. */
   | { readonly kind: "hold" }
   /** Give the lease back until a message arrives or `wakeAt`. If an unconsumed message is there already, the run is ready at once. */
@@ -79,12 +79,13 @@ export interface Commit {
   readonly claim: Claim;
   /** Dense: the first has the journal's last seq + 1. May be empty. */
   readonly facts: readonly Fact[];
-  readonly then: CommitThen;
+  readonly next: CommitNext;
   /** First commit of a run: status becomes `running`. */
   readonly started: boolean;
   readonly paused: boolean;
-  /** Ids of inbox messages that `facts` account for. */
+  /** Ids of inbox messages that `facts` account for; ids that are not there are ignored. */
   readonly consumed: readonly string[];
+  /** Their `request.parent.run` is this run. One that is refused refuses the whole entry. */
   readonly children: readonly Admission[];
   readonly posts: readonly Posting[];
   readonly approvals: readonly { readonly step: string; readonly request: ApprovalRequest }[];
@@ -102,7 +103,11 @@ export type Committed =
 export type StoreHint =
   | { readonly kind: "ready" }
   | { readonly kind: "inbox"; readonly run: string }
-  | { readonly kind: "facts"; readonly run: string };
+  | { readonly kind: "facts"; readonly run: string }
+  /** The event loop stood still for `ms`; the lease was kept. */
+  | { readonly kind: "stalled"; readonly worker: string; readonly ms: number }
+  /** The worker is not known any more (reaped, or its loop stood still for too long): it holds nothing; join anew. */
+  | { readonly kind: "lost"; readonly worker: string };
 
 /**
  * The engine's side of the store. Every verb takes a batch. Promises reject only when the store as a whole
@@ -110,19 +115,25 @@ export type StoreHint =
  */
 export interface RunStore {
   admit(batch: readonly Admission[]): Promise<readonly Admitted[]>;
-  /** Makes the worker known and starts its beat; the beat does not depend on the caller's event loop. */
+  /** Makes the worker known and starts its beat; the beat does not depend on the caller's event loop. Joining twice is one join. */
   join(worker: WorkerInfo): Promise<void>;
   /** Gives back everything the worker holds and forgets it. */
   leave(worker: string): Promise<void>;
-  /** Fewest-first in lane order; empty when nothing is ready or the worker is unknown (reaped). */
-  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[]>;
+  /**
+   * Most urgent class first, oldest first within a class; a run that was canceled, before all.
+   * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
+   */
+  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
   commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
   post(batch: readonly Posting[]): Promise<readonly Posted[]>;
   /** Unconsumed messages of the given runs, oldest first. */
   inbox(runs: readonly RunNo[]): Promise<readonly (InboxMessage & { readonly no: RunNo })[]>;
   /** Makes resting runs whose `wakeAt` has come ready; returns how many, and when the next is due. */
   wakeDue(now: number, limit: number): Promise<{ readonly woken: number; readonly nextAt: number | null }>;
-  /** Gives back the runs of workers that are dead (no beat within the lease time, or their process is gone). */
+  /**
+   * Gives back the runs of workers that are dead (no beat within the lease time, or their process is gone):
+   * the ids of the runs that are ready again.
+   */
   reap(now: number): Promise<readonly string[]>;
   /** Facts of a run with `seq > after`, ascending. */
   facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;

@@ -10,6 +10,7 @@ export interface StoredWorkflow {
 
 /** Workflows by content hash: a run is pinned to a hash, so a saved version is never changed or lost. */
 export interface WorkflowStore {
+  /** A hash that is known keeps what was saved first; saving it again only makes it the newest of its name again. */
   save(workflow: StoredWorkflow): Promise<void>;
   byHash(hash: string): Promise<StoredWorkflow | null>;
   /** The newest saved under this name. */

@@ -7,298 +7,175 @@ export interface ErrorEntry {
   readonly remedy: string;
 }
 
+// Long because it is one list, and being in one place is its point.
+
+/** Trying again with the same cannot help. */
+const lasting = (status: number, remedy: string): ErrorEntry => ({ status, retryable: false, remedy });
+/** Trying again later can help. */
+const passing = (status: number, remedy: string): ErrorEntry => ({ status, retryable: true, remedy });
+
 /**
  * The one catalogue of error codes. `docs/reference/errors.md` is generated from it.
  * A code is a promise: it is never renamed and never reused for something else.
  */
 export const ERRORS = {
   // What a person or a program asked for.
-  invalid_request: {
-    status: 400,
-    retryable: false,
-    remedy: "Correct the named field and send the request again.",
-  },
-  invalid_input: {
-    status: 422,
-    retryable: false,
-    remedy: "Correct the named input; the workflow's `inputs` schema says what is expected.",
-  },
-  invalid_workflow: {
-    status: 422,
-    retryable: false,
-    remedy: "Correct the workflow at the named line and column; `agent-runner validate` checks a file.",
-  },
-  invalid_agent: {
-    status: 422,
-    retryable: false,
-    remedy: "Correct the agent file's front matter at the named field.",
-  },
-  invalid_config: {
-    status: 400,
-    retryable: false,
-    remedy: "Correct the named setting; `.env.example` lists them all.",
-  },
-  payload_too_large: {
-    status: 413,
-    retryable: false,
-    remedy: "Send less: put large content in the repository or an artifact and refer to it.",
-  },
-  not_found: {
-    status: 404,
-    retryable: false,
-    remedy: "Check the identifier; the list commands show what exists.",
-  },
-  method_not_allowed: {
-    status: 405,
-    retryable: false,
-    remedy: "Use one of the methods named in the Allow header.",
-  },
-  conflict: { status: 409, retryable: false, remedy: "Read the current state and decide again." },
-  idempotency_conflict: {
-    status: 409,
-    retryable: false,
-    remedy: "Use a new idempotency key for a different request.",
-  },
-  run_ended: { status: 409, retryable: false, remedy: "The run has ended; start a new one." },
-  already_answered: {
-    status: 409,
-    retryable: false,
-    remedy: "The approval has its answer; nothing more is needed.",
-  },
-  forbidden_host: {
-    status: 403,
-    retryable: false,
-    remedy: "Call the server by a loopback name, from the same origin.",
-  },
-  queue_full: {
-    status: 429,
-    retryable: true,
-    remedy: "Wait as long as Retry-After says, then send the request again.",
-  },
-  unavailable: {
-    status: 503,
-    retryable: true,
-    remedy: "The server is starting, stopping or without its store; try again shortly.",
-  },
-  internal: {
-    status: 500,
-    retryable: false,
-    remedy: "This is a defect of agent-runner: please report it with the run's journal.",
-  },
+  invalid_request: lasting(400, "Correct the named field and send the request again."),
+  invalid_input: lasting(
+    422,
+    "Correct the named input; the workflow's `inputs` schema says what is expected.",
+  ),
+  invalid_workflow: lasting(
+    422,
+    "Correct the workflow at the named line and column; `agent-runner validate` checks a file.",
+  ),
+  invalid_agent: lasting(422, "Correct the agent file's front matter at the named field."),
+  invalid_gates: lasting(
+    422,
+    "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
+  ),
+  invalid_config: lasting(400, "Correct the named setting; `.env.example` lists them all."),
+  payload_too_large: lasting(
+    413,
+    "Send less: put large content in the repository or an artifact and refer to it.",
+  ),
+  not_found: lasting(404, "Check the identifier; the list commands show what exists."),
+  method_not_allowed: lasting(405, "Use one of the methods named in the Allow header."),
+  conflict: lasting(409, "Read the current state and decide again."),
+  unsupported_media_type: lasting(415, "Send one of the content types that the message names."),
+  idempotency_conflict: lasting(409, "Use a new idempotency key for a different request."),
+  run_ended: lasting(409, "The run has ended; start a new one."),
+  already_answered: lasting(409, "The approval has its answer; nothing more is needed."),
+  forbidden_host: lasting(403, "Call the server by a loopback name, from the same origin."),
+  inbox_full: passing(
+    429,
+    "The run has more unread messages than it may hold; send it again when it has read some.",
+  ),
+  too_many_streams: passing(
+    429,
+    "Close an event stream that nobody reads, or ask for pages of events instead.",
+  ),
+  content_missing: lasting(
+    410,
+    "The artifact's content is no longer in the artifact store; restore it from a backup.",
+  ),
+  content_corrupt: lasting(500, "The artifact's content does not match its hash; restore it from a backup."),
+  address_in_use: lasting(409, "Stop the program that listens there, or choose another port."),
+  unavailable: passing(503, "The server is starting, stopping or without its store; try again shortly."),
+  internal: lasting(500, "This is a defect of agent-runner: please report it with the run's journal."),
 
   // How a step or a run may fail.
-  expression_failed: {
-    status: 422,
-    retryable: false,
-    remedy: "Correct the expression; the message names it and what it was given.",
-  },
-  unknown_action: {
-    status: 422,
-    retryable: false,
-    remedy: "Register the action on this worker, or correct `uses`.",
-  },
-  step_timeout: {
-    status: 504,
-    retryable: true,
-    remedy: "Raise the step's `timeout`, or make the step smaller.",
-  },
-  deadline_exceeded: { status: 504, retryable: false, remedy: "Start the run again with a later deadline." },
-  step_failed: { status: 422, retryable: false, remedy: "The failed step's own error says what happened." },
-  action_crashed: {
-    status: 500,
-    retryable: true,
-    remedy: "The action threw; its message and stack are in the failure's details.",
-  },
-  canceled: { status: 409, retryable: false, remedy: "Somebody canceled it; start a new run to try again." },
-  uncertain_effect: {
-    status: 409,
-    retryable: false,
-    remedy: "Look whether the effect happened, then answer the approval with what you found.",
-  },
-  approval_denied: {
-    status: 403,
-    retryable: false,
-    remedy: "A person said no; read the comment, change the proposal and ask again.",
-  },
-  approval_expired: {
-    status: 408,
-    retryable: false,
-    remedy: "Nobody answered in time, so it was not done; start again when somebody can answer.",
-  },
-  child_failed: { status: 422, retryable: false, remedy: "The child run's own error says what happened." },
-  replay_mismatch: {
-    status: 409,
-    retryable: false,
-    remedy:
-      "The step asked for another effect than its journal holds; run it on the version that wrote the journal.",
-  },
-  lease_lost: { status: 409, retryable: true, remedy: "Another worker took the run over; it goes on there." },
-  limit_exceeded: { status: 422, retryable: false, remedy: "Stay below the named limit." },
+  expression_failed: lasting(422, "Correct the expression; the message names it and what it was given."),
+  unknown_action: lasting(422, "Register the action on this worker, or correct `uses`."),
+  step_timeout: passing(504, "Raise the step's `timeout`, or make the step smaller."),
+  deadline_exceeded: lasting(504, "Start the run again with a later deadline."),
+  step_failed: lasting(422, "The failed step's own error says what happened."),
+  action_crashed: passing(500, "The action threw; its message and stack are in the failure's details."),
+  canceled: lasting(409, "Somebody canceled it; start a new run to try again."),
+  uncertain_effect: lasting(
+    409,
+    "Look whether the effect happened, then answer the approval with what you found.",
+  ),
+  approval_denied: lasting(403, "A person said no; read the comment, change the proposal and ask again."),
+  approval_expired: lasting(
+    408,
+    "Nobody answered in time, so it was not done; start again when somebody can answer.",
+  ),
+  child_failed: lasting(422, "The child run's own error says what happened."),
+  replay_mismatch: lasting(
+    409,
+    "The step asked for another effect than its journal holds; run it on the version that wrote the journal.",
+  ),
+  lease_lost: passing(409, "Another worker took the run over; it goes on there."),
+  limit_exceeded: lasting(422, "Stay below the named limit."),
 
   // Models.
-  model_unknown: {
-    status: 422,
-    retryable: false,
-    remedy: "Name a configured provider as `provider/model`; `agent-runner doctor` lists them.",
-  },
-  model_auth: {
-    status: 401,
-    retryable: false,
-    remedy: "Set the provider's API key, and check that it is allowed to use the model.",
-  },
-  model_invalid_request: {
-    status: 422,
-    retryable: false,
-    remedy: "The provider refused the request as malformed; its message says why.",
-  },
-  model_context_overflow: {
-    status: 422,
-    retryable: false,
-    remedy: "The prompt is larger than the model's context window; use a larger model or a smaller task.",
-  },
-  model_refused: {
-    status: 422,
-    retryable: false,
-    remedy: "The model's content filter refused; reword the task.",
-  },
-  model_rate_limited: {
-    status: 429,
-    retryable: true,
-    remedy: "The provider limits the rate; the call is tried again after its Retry-After.",
-  },
-  model_overloaded: {
-    status: 503,
-    retryable: true,
-    remedy: "The provider is overloaded; the call is tried again.",
-  },
-  model_unavailable: {
-    status: 503,
-    retryable: true,
-    remedy: "The provider cannot be reached; check the network and its base URL.",
-  },
-  model_timeout: { status: 504, retryable: true, remedy: "The model did not answer in time." },
-  model_truncated: {
-    status: 502,
-    retryable: true,
-    remedy: "The stream ended before its end marker or without usage; the answer was not used.",
-  },
-  model_bad_reply: {
-    status: 502,
-    retryable: true,
-    remedy: "The provider's answer could not be understood; its beginning is in the details.",
-  },
-  script_exhausted: {
-    status: 422,
-    retryable: false,
-    remedy: "The scripted model has no turn for this request; add one to the script.",
-  },
+  model_unknown: lasting(
+    422,
+    "Name a configured provider as `provider/model`; `agent-runner doctor` lists them.",
+  ),
+  model_auth: lasting(401, "Set the provider's API key, and check that it is allowed to use the model."),
+  model_invalid_request: lasting(422, "The provider refused the request as malformed; its message says why."),
+  model_context_overflow: lasting(
+    422,
+    "The prompt is larger than the model's context window; use a larger model or a smaller task.",
+  ),
+  model_refused: lasting(422, "The model's content filter refused; reword the task."),
+  model_rate_limited: passing(
+    429,
+    "The provider limits the rate; the call is tried again after its Retry-After.",
+  ),
+  model_overloaded: passing(503, "The provider is overloaded; the call is tried again."),
+  model_unavailable: passing(503, "The provider cannot be reached; check the network and its base URL."),
+  model_timeout: passing(504, "The model did not answer in time."),
+  model_truncated: passing(
+    502,
+    "The stream ended before its end marker or without usage; the answer was not used.",
+  ),
+  model_bad_reply: passing(
+    502,
+    "The provider's answer could not be understood; its beginning is in the details.",
+  ),
+  script_exhausted: lasting(422, "The scripted model has no turn for this request; add one to the script."),
+  script_mismatch: lasting(
+    422,
+    "The scripted model was sent something else than its script expects; the message shows both.",
+  ),
+  invalid_script: lasting(
+    422,
+    "Correct the script at the named line and column; docs/reference/scripted-model.md has the format.",
+  ),
 
   // The agent.
-  agent_step_limit: {
-    status: 422,
-    retryable: false,
-    remedy: "Raise the agent's `limits.turns`, or make the task smaller.",
-  },
-  agent_cost_limit: {
-    status: 422,
-    retryable: false,
-    remedy: "Raise the agent's `limits.cost_usd`, or make the task smaller.",
-  },
-  agent_token_limit: {
-    status: 422,
-    retryable: false,
-    remedy: "Raise the agent's `limits.tokens`, or make the task smaller.",
-  },
-  agent_time_limit: {
-    status: 422,
-    retryable: false,
-    remedy: "Raise the agent's `limits.wall_time`, or make the task smaller.",
-  },
-  agent_no_progress: {
-    status: 422,
-    retryable: false,
-    remedy: "The agent repeated itself; read its transcript, then reword the task.",
-  },
-  agent_gave_up: {
-    status: 422,
-    retryable: false,
-    remedy: "The agent said that it cannot do the task; its reason is in the message.",
-  },
-  gates_failed: {
-    status: 422,
-    retryable: false,
-    remedy: "The gates stayed red after the last repair round; their output is in gates.json.",
-  },
+  agent_step_limit: lasting(422, "Raise the agent's `limits.turns`, or make the task smaller."),
+  agent_cost_limit: lasting(422, "Raise the agent's `limits.cost_usd`, or make the task smaller."),
+  agent_token_limit: lasting(422, "Raise the agent's `limits.tokens`, or make the task smaller."),
+  agent_time_limit: lasting(422, "Raise the agent's `limits.wall_time`, or make the task smaller."),
+  agent_no_progress: lasting(422, "The agent repeated itself; read its transcript, then reword the task."),
+  agent_gave_up: lasting(422, "The agent said that it cannot do the task; its reason is in the message."),
+  agent_bad_answer: lasting(
+    422,
+    "The answer stayed short of the agent's `validation`; reword the task or relax the thresholds.",
+  ),
+  gates_failed: lasting(
+    422,
+    "The gates stayed red after the last repair round; their output is in gates.json.",
+  ),
+
+  stale_verdict: lasting(409, "Something was written after the gates ran; run them again before the commit."),
 
   // The repository and the tools.
-  workspace_escape: {
-    status: 403,
-    retryable: false,
-    remedy: "Use a path inside the workspace, not absolute, without `..` out of it and not under .git.",
-  },
-  tool_invalid_input: { status: 422, retryable: false, remedy: "Correct the named argument of the tool." },
-  tool_failed: { status: 422, retryable: false, remedy: "The tool's message says what happened." },
-  command_not_started: {
-    status: 422,
-    retryable: false,
-    remedy: "Install the program, or correct its name or its folder; the message says which is missing.",
-  },
-  command_timeout: {
-    status: 504,
-    retryable: false,
-    remedy: "Raise the command's time limit, or run something shorter.",
-  },
-  git_missing: { status: 500, retryable: false, remedy: "Install git 2.30 or later and put it on the PATH." },
-  git_failed: { status: 422, retryable: false, remedy: "git's own message says what happened." },
-  not_a_repository: {
-    status: 422,
-    retryable: false,
-    remedy: "Name a folder that is a git repository with at least one commit.",
-  },
-  empty_repository: { status: 422, retryable: false, remedy: "Make a first commit in the repository." },
-  dirty_target: {
-    status: 409,
-    retryable: false,
-    remedy: "Commit or stash the changes of the target repository, or allow a dirty target.",
-  },
-  base_conflict: {
-    status: 409,
-    retryable: false,
-    remedy:
-      "The base branch moved and the change conflicts with it; rebase the branch by hand or run the task again.",
-  },
-  branch_exists: {
-    status: 409,
-    retryable: false,
-    remedy: "Delete or rename the branch, or choose another name.",
-  },
-  secret_found: {
-    status: 422,
-    retryable: false,
-    remedy: "Remove the secret from the change; its place is in the details.",
-  },
-  push_failed: {
-    status: 502,
-    retryable: true,
-    remedy: "Check the remote's address and credentials; git's message says what happened.",
-  },
-  disk_full: {
-    status: 507,
-    retryable: true,
-    remedy: "Free disk space in the data folder, then start again: nothing accepted was lost.",
-  },
-  read_only: { status: 500, retryable: false, remedy: "Make the data folder writable for this user." },
-  store_incompatible: {
-    status: 500,
-    retryable: false,
-    remedy: "The database was written by a newer agent-runner; install that version.",
-  },
-  store_corrupt: {
-    status: 500,
-    retryable: false,
-    remedy: "The database file is damaged; restore it from a backup.",
-  },
-} as const satisfies Readonly<Record<string, ErrorEntry>>;
+  workspace_escape: lasting(
+    403,
+    "Use a path inside the workspace, not absolute, without `..` out of it and not under .git.",
+  ),
+  tool_invalid_input: lasting(422, "Correct the named argument of the tool."),
+  tool_failed: lasting(422, "The tool's message says what happened."),
+  command_failed: lasting(
+    422,
+    "The command's output says what happened; allow the failure if it is expected.",
+  ),
+  command_not_started: lasting(
+    422,
+    "Install the program, or correct its name or its folder; the message says which is missing.",
+  ),
+  command_timeout: lasting(504, "Raise the command's time limit, or run something shorter."),
+  git_missing: lasting(500, "Install git 2.30 or later and put it on the PATH."),
+  git_failed: lasting(422, "git's own message says what happened."),
+  not_a_repository: lasting(422, "Name a folder that is a git repository with at least one commit."),
+  empty_repository: lasting(422, "Make a first commit in the repository."),
+  dirty_target: lasting(
+    409,
+    "Commit or stash the changes of the target repository, or allow a dirty target.",
+  ),
+  branch_exists: lasting(409, "Delete or rename the branch, or choose another name."),
+  secret_found: lasting(422, "Remove the secret from the change; its place is in the details."),
+  push_failed: passing(502, "Check the remote's address and credentials; git's message says what happened."),
+  disk_full: passing(507, "Free disk space in the data folder, then start again: nothing accepted was lost."),
+  read_only: lasting(500, "Make the data folder writable for this user."),
+  store_incompatible: lasting(500, "The database was written by a newer agent-runner; install that version."),
+  store_corrupt: lasting(500, "The database file is damaged; restore it from a backup."),
+} satisfies Readonly<Record<string, ErrorEntry>>;
 
 export type ErrorCode = keyof typeof ERRORS;
 

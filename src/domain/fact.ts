@@ -46,14 +46,20 @@ export type FactBody =
       readonly step: string;
       readonly attempt: number;
       readonly key: string;
-      readonly by: "signal" | "timer" | "child" | "approval" | "timeout";
+      readonly by:
+        | "signal"
+        | "timer"
+        | "child"
+        | "approval"
+        | "timeout" /** Id of the signal that ended the wait. */;
+      readonly signal: string | null;
     }
   | {
       readonly kind: "step_retrying";
       readonly step: string;
       readonly attempt: number;
       readonly failure: Failure;
-      readonly at: number;
+      /** When the next attempt may start, ms since the epoch. */ readonly nextAt: number;
     }
   | {
       readonly kind: "step_succeeded";

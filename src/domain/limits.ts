@@ -4,6 +4,29 @@ export const LIMITS = {
   requestBytes: 1_048_576,
   workflowBytes: 262_144,
   jsonDepth: 64,
+  titleChars: 200,
+  /** Characters of a comment, a reason or a reply. */
+  textChars: 16_384,
+  idempotencyKeyChars: 255,
+  /** Priorities are 0 (the most urgent class) up to and without this. */
+  priorities: 10,
+  /** Event streams open at the same time on one server. */
+  eventStreams: 256,
+  /** Longest silence on an event stream. */
+  streamHeartbeatMs: 10_000,
+  /** A reader of an event stream that takes nothing for so long is let go; it may resume where it was. */
+  streamStallMs: 60_000,
+  /** Live events kept for a slow reader; the oldest give way. */
+  liveBuffer: 256,
+  /** How long a new fact may stay unseen when the hint of it was lost. */
+  followPollMs: 500,
+  /** Characters of a step's output shown in a run's view; the journal has the whole. */
+  viewOutputChars: 16_384,
+  /** Instances of one foreach shown in a run's view. */
+  viewInstances: 200,
+  viewEvents: 20,
+  viewFiles: 1_000,
+  healthCheckMs: 5_000,
   workflowSteps: 500,
   foreachItems: 10_000,
   /** Steps (or instances of a foreach) of one run performed at the same time. */

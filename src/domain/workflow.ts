@@ -65,7 +65,8 @@ export interface Scope {
 }
 
 export type Evaluated =
-  | { readonly ok: true; readonly value: Json }
+  /** `absent`: an optional without a value (`inputs.?base`); as the whole of a member it leaves the member out. */
+  | { readonly ok: true; readonly value: Json; readonly absent?: true }
   | { readonly ok: false; readonly message: string };
 
 /** The expression language as the domain sees it: a pure function, given by `app`. It must not throw. */

@@ -1,0 +1,357 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { expect, it } from "vitest";
+import type { Admission, Claim, Commit, Committed, Posting } from "../../contracts/run-store.ts";
+import {
+  admission,
+  commit,
+  facts,
+  type ManualClock,
+  manualClock,
+  type StoreUnderTest,
+  worker,
+} from "../../contracts/run-store-suite/fixtures.suite.ts";
+import type { FactBody } from "../../domain/fact.ts";
+import { LIMITS } from "../../domain/limits.ts";
+import { RUN_STATUSES } from "../../domain/run.ts";
+import { createMemoryStore } from "./memory/store.ts";
+import { openSqliteStore } from "./sqlite/open.ts";
+
+/**
+ * One random sequence of verbs on the SQLite store and on the model in plain values: every answer, and everything
+ * that can be read afterwards, is the same. Names are few on purpose, so that they collide.
+ */
+
+const RUNS = Array.from({ length: 12 }, (_, n) => `run_${n}`);
+const WORKERS = ["w1", "w2"];
+const APPROVALS = ["apr_1", "apr_2", "apr_3"];
+const STEPS = ["a", "b", "c", "d", "e", "f"];
+const POSTING_KINDS = [
+  "cancel",
+  "pause",
+  "resume",
+  "signal",
+  "message",
+  "approval",
+  "child",
+  "reply",
+] as const;
+
+interface Pair {
+  readonly clock: ManualClock;
+  readonly sqlite: StoreUnderTest;
+  readonly memory: StoreUnderTest;
+  /** Claims that may still hold their run. */
+  live: Claim[];
+  /** Claims that do not. */
+  readonly stale: Claim[];
+}
+
+/** A whole number below the bound. */
+type Draw = (below: number) => number;
+
+/** mulberry32: small, fast, and the same everywhere. */
+function seeded(seed: number): Draw {
+  let state = seed >>> 0;
+  return (below) => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+function pick<T>(draw: Draw, from: readonly T[]): T {
+  return from[draw(from.length)] as T;
+}
+
+function chance(draw: Draw, outOf: number): boolean {
+  return draw(outOf) === 1;
+}
+
+function someOf<T>(draw: Draw, most: number, make: () => T): T[] {
+  return Array.from({ length: draw(most + 1) }, make);
+}
+
+function anAdmission(draw: Draw, now: number, parent: string | null): Admission {
+  const text = chance(draw, 8) ? "x".repeat(LIMITS.inlineBodyBytes + draw(500)) : "small";
+  const over = {
+    inputs: { text },
+    priority: draw(3),
+    tenant: pick(draw, ["t1", "t2"]),
+    queue: pick(draw, ["q1", "q2"]),
+    title: chance(draw, 12) ? "another title" : "a title",
+    parent: parent === null ? null : { run: parent, step: "fan", depth: 1 },
+  };
+  const idempotency = chance(draw, 6)
+    ? { key: pick(draw, ["k1", "k2", "k3"]), bodyHash: pick(draw, ["h1", "h2"]) }
+    : null;
+  return { ...admission(pick(draw, RUNS), over, now), idempotency };
+}
+
+function aPosting(draw: Draw, now: number): Posting {
+  return {
+    run: pick(draw, [...RUNS.slice(0, 6), "run_unknown"]),
+    id: `m${draw(5)}`,
+    kind: pick(draw, POSTING_KINDS),
+    name: "go",
+    body: { n: draw(3) },
+    from: "api",
+    at: now,
+  };
+}
+
+function aFact(draw: Draw): FactBody {
+  const step = pick(draw, STEPS);
+  const failure = { code: "step_failed", message: "no", retryable: false };
+  const bodies: FactBody[] = [
+    { kind: "step_started", step, attempt: 1 + draw(2), input: { n: draw(3) } },
+    { kind: "noted", step, name: "n", data: {} },
+    { kind: "run_paused", by: "api" },
+    { kind: "step_succeeded", step, attempt: 1, output: "y".repeat(chance(draw, 6) ? 5_000 : 5) },
+    { kind: "step_failed", step, attempt: 1, failure },
+    { kind: "step_retrying", step, attempt: 1, failure, nextAt: draw(100) },
+    { kind: "step_skipped", step, reason: "no need" },
+    { kind: "step_waiting", step, attempt: 1, waits: [] },
+    { kind: "noted", step, name: "n", data: { umlaut: "ä\u0000😀" } },
+    { kind: "run_started", worker: "w1" },
+    { kind: "cancel_requested", by: "api", reason: "" },
+  ];
+  const rare: FactBody[] = [
+    { kind: "run_completed", output: null },
+    { kind: "run_failed", failure },
+  ];
+  return pick(draw, chance(draw, 40) ? rare : bodies);
+}
+
+function aNext(draw: Draw, now: number): Commit["next"] {
+  switch (draw(8)) {
+    case 0:
+      return { kind: "yield" };
+    case 1:
+    case 2: {
+      const wakeAt = chance(draw, 2) ? now + draw(2_000) : null;
+      return { kind: "rest", wakeAt, waitingFor: someOf(draw, 2, () => `signal:${draw(3)}`) };
+    }
+    case 3: {
+      const status = pick(draw, ["completed", "failed", "canceled"] as const);
+      const failure = status === "failed" ? { code: "step_failed", message: "no", retryable: false } : null;
+      return { kind: "end", status, output: { n: draw(3) }, failure };
+    }
+    default:
+      return { kind: "hold" };
+  }
+}
+
+async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
+  const now = pair.clock.now();
+  const invented = { no: 1, run: "run_0", token: 1, worker: "w1" };
+  const from = chance(draw, 8) ? pair.stale.slice(-8) : pair.live;
+  const claim = pick(draw, from.length > 0 ? from : [invented]);
+  const last = (await pair.memory.store.facts(claim.no, 0, 10_000)).length;
+  const first = last + (chance(draw, 20) ? 2 : 1);
+  const asked = (): Commit["approvals"][number] => ({
+    step: pick(draw, STEPS),
+    request: { id: pick(draw, APPROVALS), title: "?", details: { a: [1] }, risk: "low", expiresAt: null },
+  });
+  return commit(claim, {
+    facts: facts(
+      first,
+      someOf(draw, 3, () => aFact(draw)),
+      now,
+    ),
+    next: aNext(draw, now),
+    started: chance(draw, 2),
+    paused: chance(draw, 4),
+    consumed: someOf(draw, 3, () => `m${draw(5)}`),
+    children: chance(draw, 4)
+      ? someOf(draw, 2, () => anAdmission(draw, now, chance(draw, 8) ? null : claim.run))
+      : [],
+    posts: chance(draw, 4) ? someOf(draw, 2, () => aPosting(draw, now)) : [],
+    approvals: chance(draw, 4) ? someOf(draw, 2, asked) : [],
+    closedApprovals: chance(draw, 5) ? [{ id: pick(draw, APPROVALS), status: "expired" }] : [],
+  });
+}
+
+/** Facts of one batch that go to the same run would need each other's numbers: a batch has a run at most once. */
+function onePerRun(batch: readonly Commit[]): Commit[] {
+  return [...new Map(batch.map((entry) => [entry.claim.no, entry])).values()];
+}
+
+interface Operation {
+  readonly name: string;
+  readonly verb: (on: StoreUnderTest) => unknown;
+  readonly batch?: readonly Commit[];
+}
+
+async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
+  const now = pair.clock.now();
+  // With nothing held, most commits would only be fenced.
+  const kind = draw(24);
+  switch (kind > 13 && pair.live.length === 0 && !chance(draw, 6) ? draw(14) : kind) {
+    case 0:
+    case 1: {
+      const parent = chance(draw, 4) ? pick(draw, RUNS) : null;
+      const batch = someOf(draw, 3, () => anAdmission(draw, now, parent));
+      return { name: "admit", verb: ({ store }) => store.admit(batch) };
+    }
+    case 2: {
+      const who = worker(pick(draw, WORKERS));
+      return { name: "join", verb: ({ store }) => store.join(who) };
+    }
+    case 3: {
+      const who = pick(draw, [...WORKERS, ...Array.from({ length: 6 }, () => "nobody")]);
+      return { name: "leave", verb: ({ store }) => store.leave(who) };
+    }
+    case 4:
+    case 5:
+    case 11:
+    case 12: {
+      const request = { worker: pick(draw, ["w1", ...WORKERS]), limit: draw(4) };
+      return { name: "claim", verb: ({ store }) => store.claim(request) };
+    }
+    case 6: {
+      const batch = someOf(draw, 4, () => aPosting(draw, now));
+      return { name: "post", verb: ({ store }) => store.post(batch) };
+    }
+    case 7:
+    case 13: {
+      pair.clock.advance(draw(chance(draw, 4) ? LIMITS.leaseTtlMs : 800));
+      const limit = draw(4);
+      return { name: "wakeDue", verb: ({ store }) => store.wakeDue(pair.clock.now(), limit) };
+    }
+    case 8:
+      return { name: "reap", verb: ({ store }) => store.reap(pair.clock.now()) };
+    case 9: {
+      const who = pick(draw, WORKERS);
+      return { name: "beat", verb: (on) => on.beat(who) };
+    }
+    case 10: {
+      const approval = pick(draw, APPROVALS);
+      const answer = pick(draw, ["approved", "denied"] as const);
+      const said = { approval, answer, by: "ann", comment: "", at: now };
+      return { name: "answer", verb: ({ store }) => store.answerApproval(said) };
+    }
+    default: {
+      const batch: Commit[] = [];
+      for (let n = 1 + draw(3); n > 0; n -= 1) batch.push(await aCommit(draw, pair));
+      const distinct = onePerRun(batch);
+      return { name: "commit", verb: ({ store }) => store.commit(distinct), batch: distinct };
+    }
+  }
+}
+
+/** Everything there is to read. */
+async function snapshot({ store, reader }: StoreUnderTest): Promise<object> {
+  const numbers = RUNS.map((_, n) => n + 1);
+  const page = { after: null, limit: 100 };
+  return {
+    counts: await reader.counts(),
+    runs: await reader.runs({ filter: {}, ...page }),
+    byStatus: await Promise.all(
+      RUN_STATUSES.map((status) => reader.runs({ filter: { status: [status] }, ...page })),
+    ),
+    facts: await Promise.all(RUNS.map((run) => reader.factsOf(run, { after: 0, limit: 10_000 }))),
+    inbox: await store.inbox(numbers),
+    approvals: await reader.approvals(page),
+    nextAt: (await store.wakeDue(0, 0)).nextAt,
+  };
+}
+
+/** Messages are for people; what programs see of a failure is its code. */
+function withoutMessages(answer: unknown): unknown {
+  return JSON.parse(JSON.stringify(answer ?? null, (key, value) => (key === "message" ? undefined : value)));
+}
+
+/** A claim is live until a commit gives it back or is fenced. */
+function sortClaims(pair: Pair, batch: readonly Commit[], answers: readonly Committed[]): void {
+  for (const [index, { claim, next }] of batch.entries()) {
+    const kind = answers[index]?.kind;
+    if (kind === "refused" || (kind === "ok" && next.kind === "hold")) continue;
+    pair.live = pair.live.filter((other) => other.token !== claim.token);
+    pair.stale.push(claim);
+  }
+}
+
+const OPERATIONS = 100;
+const SEQUENCES = 30;
+/** The same every time, so that a red run is red again; another number explores elsewhere. */
+const SEED = Number(process.env.STORE_SEED ?? 1);
+
+async function openPair(path: string): Promise<Pair> {
+  const clock = manualClock();
+  const opened = await openSqliteStore({ path, clock, beats: "none" });
+  const sqlite = { ...opened, beat: (id: string) => opened.store.beat(id) };
+  return { clock, sqlite, memory: createMemoryStore({ clock }), live: [], stale: [] };
+}
+
+/** `expect` is slow on large values that are equal: it is asked for the difference only. */
+function same(ours: unknown, models: unknown): void {
+  if (!isDeepStrictEqual(ours, models)) expect(ours).toEqual(models);
+}
+
+async function compareSequence(pair: Pair, draw: Draw, seen: Map<string, number>): Promise<void> {
+  const both = [pair.sqlite, pair.memory];
+  for (const { store } of both) {
+    await store.join(worker("w1"));
+    await store.admit(RUNS.slice(0, 4).map((run) => admission(run)));
+  }
+  for (let step = 0; step < OPERATIONS; step += 1) {
+    const { name, verb, batch } = await aVerb(draw, pair);
+    const ours = await verb(pair.sqlite);
+    const models = await verb(pair.memory);
+    same({ step, name, answer: withoutMessages(ours) }, { step, name, answer: withoutMessages(models) });
+    same({ step, name, ...(await snapshot(pair.sqlite)) }, { step, name, ...(await snapshot(pair.memory)) });
+    if (name === "claim") pair.live.push(...((ours ?? []) as Claim[]));
+    if (batch !== undefined) sortClaims(pair, batch, ours as Committed[]);
+    for (const outcome of outcomesOf(name, ours)) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+  }
+  // What is left in the queue comes out in the same order.
+  for (const { store } of both) await store.join(worker("last"));
+  const drained = both.map(({ store }) => store.claim({ worker: "last", limit: RUNS.length }));
+  const [ours, models] = await Promise.all(drained);
+  expect(ours).toEqual(models);
+}
+
+it("SQLite and the model agree on every answer and every state", { timeout: 120_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "agent-runner-differential-"));
+  const seen = new Map<string, number>();
+  try {
+    for (let sequence = 0; sequence < SEQUENCES; sequence += 1) {
+      const pair = await openPair(join(folder, `${sequence}.db`));
+      try {
+        await compareSequence(pair, seeded(SEED * 1_000 + sequence), seen);
+      } catch (error) {
+        throw new Error(`STORE_SEED=${SEED}, sequence ${sequence}`, { cause: error });
+      } finally {
+        await pair.sqlite.close();
+      }
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  // A comparison that never met a refusal proves little.
+  expect([...seen.keys()]).toEqual(expect.arrayContaining(EXPECTED));
+});
+
+const EXPECTED = [
+  ...["created", "existing", "refused"].map((kind) => `admit ${kind}`),
+  ...["ok", "fenced", "refused"].map((kind) => `commit ${kind}`),
+  ...["accepted", "duplicate", "unknown_run", "run_ended"].map((kind) => `post ${kind}`),
+  ...["accepted", "not_found", "already_answered"].map((kind) => `answer ${kind}`),
+  "claim null",
+  "claim some",
+  "reap some",
+  "wakeDue some",
+];
+
+function outcomesOf(name: string, answer: unknown): string[] {
+  if (answer === null) return [`${name} null`];
+  if (typeof answer === "string") return [`${name} ${answer}`];
+  if (name === "wakeDue") return (answer as { woken: number }).woken > 0 ? ["wakeDue some"] : [];
+  if (!Array.isArray(answer)) return [];
+  if (name === "claim" || name === "reap") return answer.length > 0 ? [`${name} some`] : [];
+  return answer.map((one) => `${name} ${typeof one === "string" ? one : one.kind}`);
+}

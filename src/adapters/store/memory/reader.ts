@@ -1,0 +1,81 @@
+import type { RunReader } from "../../../contracts/run-store.ts";
+import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
+import { copy, type MemoryRun, type MemoryState } from "./state.ts";
+
+function summary(run: MemoryRun): RunSummary {
+  const { request } = run;
+  return copy({
+    id: run.id,
+    workflow: request.workflow.name,
+    workflowHash: request.workflow.hash,
+    status: run.status,
+    paused: run.paused,
+    waitingFor: run.place.at === "rest" ? run.place.waitingFor : [],
+    title: request.title,
+    tenant: request.tenant,
+    queue: request.queue,
+    priority: request.priority,
+    parent: request.parent === null ? null : { run: request.parent.run, step: request.parent.step },
+    createdAt: run.createdAt,
+    startedAt: run.startedAt,
+    endedAt: run.endedAt,
+    deadlineAt: request.deadlineAt,
+    output: run.output,
+    failure: run.failure,
+  });
+}
+
+/** The items after the one that `isAfter` names, or all of them; nothing when it is not among them. */
+function pageOf<T>(all: readonly T[], isAfter: ((item: T) => boolean) | null): readonly T[] {
+  if (isAfter === null) return all;
+  const index = all.findIndex(isAfter);
+  return index < 0 ? [] : all.slice(index + 1);
+}
+
+export function createMemoryReader(state: MemoryState): RunReader {
+  return {
+    async run(id) {
+      const run = state.byId.get(id);
+      return run === undefined ? null : summary(run);
+    },
+    async runs({ filter, after, limit }) {
+      const page = pageOf(state.runs.toReversed(), after === null ? null : (run) => run.id === after);
+      const fits = (run: RunSummary): boolean =>
+        (filter.status === undefined || filter.status.includes(run.status)) &&
+        (filter.workflow === undefined || filter.workflow === run.workflow) &&
+        (filter.tenant === undefined || filter.tenant === run.tenant) &&
+        (filter.parent === undefined || filter.parent === run.parent?.run);
+      return page.map(summary).filter(fits).slice(0, Math.max(0, limit));
+    },
+    async factsOf(run, { after, limit }) {
+      const found = state.byId.get(run);
+      if (found === undefined) return null;
+      return copy(found.facts.filter((fact) => fact.seq > after).slice(0, Math.max(0, limit)));
+    },
+    async approval(id) {
+      const approval = state.approvals.get(id);
+      return approval === undefined ? null : copy(approval);
+    },
+    async approvals({ status, run, after, limit }) {
+      const all = [...state.approvals.values()].reverse();
+      return pageOf(all, after === null ? null : (approval) => approval.id === after)
+        .filter((approval) => status === undefined || approval.status === status)
+        .filter((approval) => run === undefined || approval.run === run)
+        .slice(0, Math.max(0, limit))
+        .map(copy);
+    },
+    async counts() {
+      const at = (place: MemoryRun["place"]["at"]) =>
+        state.runs.filter((run) => run.place.at === place).length;
+      const of = (status: RunStatus) =>
+        [status, state.runs.filter((run) => run.status === status).length] as const;
+      return {
+        byStatus: Object.fromEntries(RUN_STATUSES.map(of)) as Record<RunStatus, number>,
+        ready: at("ready"),
+        resting: at("rest"),
+        leased: at("lease"),
+        workers: state.workers.size,
+      };
+    },
+  };
+}

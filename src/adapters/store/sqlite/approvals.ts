@@ -1,0 +1,91 @@
+import type { Commit, RunNo } from "../../../contracts/run-store.ts";
+import type { Approval, ApprovalAnswer } from "../../../domain/approval.ts";
+import type { Connection } from "./connection.ts";
+import { encode } from "./failures.ts";
+
+export interface ApprovalRow {
+  readonly ord: number;
+  readonly id: string;
+  readonly run: string;
+  readonly step: string;
+  readonly title: string;
+  readonly details: string;
+  readonly risk: Approval["risk"];
+  readonly expires_at: number | null;
+  readonly status: Approval["status"];
+  readonly requested_at: number;
+  readonly answered_at: number | null;
+  readonly answered_by: string | null;
+  readonly comment: string | null;
+}
+
+export const APPROVAL_COLUMNS = `approval.ord, approval.id, run.id AS run, approval.step, approval.title,
+  approval.details, approval.risk, approval.expires_at, approval.status, approval.requested_at,
+  approval.answered_at, approval.answered_by, approval.comment`;
+
+export function toApproval(row: ApprovalRow): Approval {
+  return {
+    id: row.id,
+    title: row.title,
+    details: JSON.parse(row.details),
+    risk: row.risk,
+    expiresAt: row.expires_at,
+    run: row.run,
+    step: row.step,
+    status: row.status,
+    requestedAt: row.requested_at,
+    answeredAt: row.answered_at,
+    answeredBy: row.answered_by,
+    comment: row.comment,
+  };
+}
+
+export interface Answer {
+  readonly approval: string;
+  readonly answer: ApprovalAnswer;
+  readonly by: string;
+  readonly comment: string;
+  readonly at: number;
+}
+
+export interface Approvals {
+  ask(no: RunNo, at: number, asked: Commit["approvals"][number]): void;
+  /** Nothing happens to one that has its answer already, or is another run's. */
+  closeOne(no: RunNo, closed: Commit["closedApprovals"][number]): void;
+  withdrawAll(no: RunNo): void;
+  /** The run that asked, when this is the first answer. */
+  answer(answer: Answer): { readonly run: string } | "not_found" | "already_answered";
+}
+
+export function createApprovals(connection: Connection): Approvals {
+  const insert = connection.run(
+    `INSERT INTO approval (id, run_no, step, title, details, risk, expires_at, requested_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const closeOne = connection.run(
+    "UPDATE approval SET status = ? WHERE id = ? AND run_no = ? AND status = 'pending'",
+  );
+  const withdrawAll = connection.run(
+    "UPDATE approval SET status = 'withdrawn' WHERE run_no = ? AND status = 'pending'",
+  );
+  const answerOne = connection.run(
+    `UPDATE approval SET status = ?, answered_at = ?, answered_by = ?, comment = ?
+     WHERE id = ? AND status = 'pending'`,
+  );
+  const runOf = connection.one<{ run: string }>(
+    "SELECT run.id AS run FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?",
+  );
+  return {
+    ask(no, at, { step, request }) {
+      const { id, title, details, risk, expiresAt } = request;
+      insert(id, no, step, title, encode(details), risk, expiresAt, at);
+    },
+    closeOne: (no, closed) => void closeOne(closed.status, closed.id, no),
+    withdrawAll: (no) => void withdrawAll(no),
+    answer({ approval, answer, by, comment, at }) {
+      const run = runOf(approval);
+      if (run === undefined) return "not_found";
+      return answerOne(answer, at, by, comment, approval) === 0 ? "already_answered" : run;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import {
+  BEATING,
+  type BeatMessage,
+  type BeatOrder,
+  CONTROL_SLOTS,
+  MAIN_TICKS,
+  STATE,
+  STOPPED,
+} from "./beat-protocol.ts";
+
+export interface Beat {
+  stop(): Promise<void>;
+}
+
+export interface BeatOptions extends Omit<BeatOrder, "control" | "tickMs"> {
+  readonly onMessage: (message: BeatMessage) => void;
+}
+
+/** How often the main thread shows that its loop turns, as a share of the shortest time that is watched. */
+const TICKS_PER_NOTICE = 8;
+
+// From source this file is TypeScript and so is its thread; in the build both are JavaScript.
+const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
+
+export async function startBeat(options: BeatOptions): Promise<Beat> {
+  const { onMessage, ...rest } = options;
+  const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
+  const slots = new Int32Array(control);
+  Atomics.store(slots, STATE, BEATING);
+  const tickMs = Math.max(1, Math.floor(Math.min(rest.noticeMs, rest.beatMs * 2) / TICKS_PER_NOTICE));
+  const order: BeatOrder = { ...rest, control, tickMs };
+  const thread = new Worker(new URL(`./beat-thread.${EXTENSION}`, import.meta.url), { workerData: order });
+  const timer = setInterval(() => Atomics.add(slots, MAIN_TICKS, 1), tickMs);
+  timer.unref();
+  let ended = false;
+  thread.on("message", onMessage);
+  thread.on("error", (error) => {
+    onMessage({ kind: "failed", message: `the beat thread died: ${error.message}` });
+    onMessage({ kind: "lost" });
+  });
+  thread.once("exit", () => {
+    ended = true;
+    clearInterval(timer);
+  });
+  await once(thread, "online");
+  thread.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      if (ended) return;
+      thread.ref();
+      Atomics.store(slots, STATE, STOPPED);
+      Atomics.notify(slots, STATE);
+      await once(thread, "exit");
+    },
+  };
+}

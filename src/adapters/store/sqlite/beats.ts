@@ -1,0 +1,51 @@
+import type { WorkerInfo } from "../../../contracts/run-store.ts";
+import { type Beat, startBeat } from "./beat.ts";
+import type { BeatMessage } from "./beat-protocol.ts";
+import type { Hints } from "./hints.ts";
+
+export interface BeatsOptions {
+  readonly busyTimeoutMs: number;
+  readonly beatMs: number;
+  readonly stallNoticeMs: number;
+  readonly stallMs: number;
+  /** A beat could not be written; it is tried again. */
+  readonly onBeatFailure: (worker: string, message: string) => void;
+}
+
+/** The beats of all workers of this store. */
+export interface Beats {
+  start(worker: WorkerInfo): Promise<void>;
+  stop(worker: string): Promise<void>;
+  has(worker: string): boolean;
+  close(): Promise<void>;
+}
+
+export function createBeats(path: string, hints: Hints, options: BeatsOptions): Beats {
+  const beats = new Map<string, Beat>();
+  const onMessage = (worker: string, message: BeatMessage): void => {
+    if (message.kind === "failed") options.onBeatFailure(worker, message.message);
+    else if (message.kind === "stalled") hints.publish([{ kind: "stalled", worker, ms: message.ms }]);
+    else {
+      beats.delete(worker);
+      hints.publish([{ kind: "lost", worker }]);
+    }
+  };
+  const stop = async (worker: string): Promise<void> => {
+    const beat = beats.get(worker);
+    beats.delete(worker);
+    await beat?.stop();
+  };
+  return {
+    async start({ id }) {
+      if (beats.has(id)) return;
+      const { busyTimeoutMs, beatMs, stallMs, stallNoticeMs: noticeMs } = options;
+      const timing = { path, worker: id, busyTimeoutMs, beatMs, noticeMs, stallMs };
+      beats.set(id, await startBeat({ ...timing, onMessage: (message) => onMessage(id, message) }));
+    },
+    stop,
+    has: (worker) => beats.has(worker),
+    async close() {
+      await Promise.all([...beats.keys()].map(stop));
+    },
+  };
+}

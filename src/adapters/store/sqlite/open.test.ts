@@ -1,0 +1,26 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
+import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
+import { openSqliteStore } from "./open.ts";
+
+const maker: StoreMaker = {
+  name: "sqlite",
+  async open(clock) {
+    const folder = mkdtempSync(join(tmpdir(), "agent-runner-store-"));
+    const opened = await openSqliteStore({ path: join(folder, "runs.db"), clock, beats: "none" });
+    return {
+      ...opened,
+      beat: (worker) => opened.store.beat(worker),
+      async close() {
+        await opened.close();
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
+  },
+};
+
+runStoreSuite(maker);
+workflowStoreSuite(maker);

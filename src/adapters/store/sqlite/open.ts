@@ -1,0 +1,71 @@
+import type { Clock } from "../../../base/clock.ts";
+import type { RunReader } from "../../../contracts/run-store.ts";
+import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
+import { FailureError, failure } from "../../../domain/errors.ts";
+import { LIMITS } from "../../../domain/limits.ts";
+import { Connection } from "./connection.ts";
+import { migrate } from "./migrate.ts";
+import { createRunReader } from "./reader.ts";
+import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
+import { createWorkflowStore } from "./workflows.ts";
+
+export { processStart } from "./process.ts";
+
+export interface OpenSqlite extends Partial<Omit<StoreOptions, "clock">> {
+  /** A file on a local disk; made when it is not there. */
+  readonly path: string;
+  readonly clock: Clock;
+}
+
+export interface SqliteStore {
+  readonly store: SqliteRunStore;
+  readonly reader: RunReader;
+  readonly workflows: WorkflowStore;
+  /** Ends the beats, the hints and both connections. */
+  close(): Promise<void>;
+}
+
+const STALL_NOTICE_MS = 2_000;
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens (and brings up to date) the database at `path`. Rejects with a `FailureError`: `store_incompatible`,
+ * `store_corrupt`, `read_only`, `disk_full` or `unavailable`.
+ */
+export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore> {
+  const { path, clock } = options;
+  if (path === "" || path === ":memory:") {
+    throw new FailureError(failure("invalid_config", `the store needs a file, not ${JSON.stringify(path)}`));
+  }
+  const busyTimeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+  const write = new Connection({ path, busyTimeoutMs });
+  let read: Connection | null = null;
+  try {
+    migrate(write);
+    read = new Connection({ path, busyTimeoutMs, readOnly: true });
+    const store = createRunStore(write, {
+      clock,
+      busyTimeoutMs,
+      beats: options.beats ?? "thread",
+      beatMs: options.beatMs ?? LIMITS.beatMs,
+      stallNoticeMs: options.stallNoticeMs ?? STALL_NOTICE_MS,
+      stallMs: options.stallMs ?? LIMITS.stallMs,
+      onBeatFailure: options.onBeatFailure ?? (() => undefined),
+    });
+    const reading = read;
+    const close = async (): Promise<void> => {
+      await store.close();
+      reading.close();
+    };
+    return {
+      store: { ...store, close },
+      reader: createRunReader(read),
+      workflows: createWorkflowStore(write, read),
+      close,
+    };
+  } catch (error) {
+    read?.close();
+    write.close();
+    throw error;
+  }
+}

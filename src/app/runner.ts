@@ -1,0 +1,116 @@
+import type { Json } from "../base/json.ts";
+import type { Action } from "../contracts/action.ts";
+import type { ModelProvider } from "../contracts/model-provider.ts";
+import { FailureError, failure, type Result } from "../domain/errors.ts";
+import type { Fact } from "../domain/fact.ts";
+import { hasRunEnded, type RunSummary } from "../domain/run.ts";
+import { answerApproval } from "../operations/approvals/answer-approval.ts";
+import { findArtifact, readArtifact } from "../operations/artifacts/read-artifact.ts";
+import { cancelRun } from "../operations/runs/cancel-run.ts";
+import { findRun } from "../operations/runs/find-run.ts";
+import { followRun } from "../operations/runs/follow-run.ts";
+import { sendSignal } from "../operations/runs/send-signal.ts";
+import { startRun } from "../operations/runs/start-run.ts";
+import { uploadWorkflow } from "../operations/workflows/upload-workflow.ts";
+import { compose } from "./compose.ts";
+import { readConfig } from "./config.ts";
+import type { House } from "./house.ts";
+
+export interface RunnerOptions {
+  /** Folder for the database, artifacts and workspaces; `~/.agent-runner` when absent. */
+  readonly dataDir?: string;
+  /** Settings as environment variables; nothing is read from the process's own environment unless it is passed here. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly actions?: readonly Action[];
+  readonly providers?: readonly ModelProvider[];
+  /** Absolute path of a project with definitions of its own. */
+  readonly project?: string;
+  /** `false`: admits and reads, but leaves the driving to other processes. */
+  readonly work?: boolean;
+}
+
+export interface StartOptions {
+  readonly title?: string;
+  readonly deadline?: string;
+  readonly priority?: number;
+  readonly idempotencyKey?: string;
+}
+
+/** agent-runner inside your own process. What fails rejects with a `FailureError` whose `failure` has code and remedy. */
+export interface Runner {
+  /** Validates and saves a workflow; returns its name and content hash. */
+  addWorkflow(yaml: string, file?: string): Promise<{ readonly name: string; readonly hash: string }>;
+  start(workflow: string, inputs: Json, options?: StartOptions): Promise<RunSummary>;
+  /** The run once it has ended. */
+  wait(run: string, options?: { readonly signal?: AbortSignal }): Promise<RunSummary>;
+  /** Facts in order from after `after`, as they come, until the run's end. */
+  facts(
+    run: string,
+    options?: { readonly after?: number; readonly signal?: AbortSignal },
+  ): AsyncGenerator<Fact>;
+  signal(run: string, name: string, body?: Json): Promise<void>;
+  cancel(run: string, reason?: string): Promise<void>;
+  answer(approval: string, answer: "approved" | "denied", comment?: string): Promise<void>;
+  artifact(run: string, id: string): Promise<Uint8Array>;
+  /** The parts behind it, for what this small surface leaves out. */
+  readonly house: House;
+  close(): Promise<void>;
+}
+
+const FROM = "library";
+
+function must<T>(result: Result<T>): T {
+  if (result.ok) return result.value;
+  throw new FailureError(result.failure);
+}
+
+/** Opens (and starts) a runner on a data folder. Several processes may open the same one. */
+export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
+  const env = {
+    ...options.env,
+    ...(options.dataDir === undefined ? {} : { AGENT_RUNNER_DATA: options.dataDir }),
+  };
+  const { actions, providers, project } = options;
+  const house = await compose(must(readConfig(env)), {
+    ...(actions === undefined ? {} : { actions }),
+    ...(providers === undefined ? {} : { providers }),
+    ...(project === undefined ? {} : { project }),
+  });
+  if (options.work !== false) await house.start();
+  return runnerOf(house);
+}
+
+export function runnerOf(house: House): Runner {
+  const parts = house.operations;
+  const follow = (run: string, after: number, signal: AbortSignal) =>
+    followRun(parts, { run, after, live: false, signal });
+  return {
+    house,
+    addWorkflow: async (yaml, file = "workflow.yaml") => {
+      const { workflow } = must(await uploadWorkflow(parts, { source: yaml, file })).stored;
+      return { name: workflow.name, hash: workflow.hash };
+    },
+    start: async (workflow, inputs, more = {}) =>
+      must(await startRun(parts, { workflow, inputs, ...more })).run,
+    async wait(run, { signal = new AbortController().signal } = {}) {
+      for await (const event of must(await follow(run, 0, signal))) void event;
+      const summary = must(await findRun(parts, run));
+      if (!hasRunEnded(summary.status))
+        throw new FailureError(failure("canceled", `waiting for ${run} was given up`));
+      return summary;
+    },
+    async *facts(run, { after = 0, signal = new AbortController().signal } = {}) {
+      for await (const event of must(await follow(run, after, signal)))
+        if (event.kind === "fact") yield event.fact;
+    },
+    signal: async (run, name, body = null) =>
+      void must(await sendSignal(parts, { run, name, body, from: FROM })),
+    cancel: async (run, reason) =>
+      void must(await cancelRun(parts, { run, from: FROM, ...(reason === undefined ? {} : { reason }) })),
+    answer: async (approval, answer, comment = "") =>
+      void must(await answerApproval(parts, { approval, answer, by: FROM, comment })),
+    artifact: async (run, id) =>
+      must(await readArtifact(parts, must(await findArtifact(parts, { run, artifact: id })))),
+    close: () => house.close(),
+  };
+}

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  cleanCommitMessage,
+  type FileChange,
+  fallbackCommitMessage,
+  SUBJECT_CHARS,
+} from "./commit-message.ts";
+
+function file(path: string, over: Partial<FileChange> = {}): FileChange {
+  return { path, status: "modified", insertions: 1, deletions: 0, binary: false, ...over };
+}
+
+describe("fallbackCommitMessage", () => {
+  it("names the one file", () => {
+    expect(fallbackCommitMessage([file("src/app.ts", { insertions: 3, deletions: 1 })])).toBe(
+      "Update src/app.ts\n\nM src/app.ts (+3 -1)\n\n1 file, 3 insertions, 1 deletion\n",
+    );
+    const deep = `${"very-long-folder/".repeat(6)}x.ts`;
+    expect(fallbackCommitMessage([file(deep, { status: "deleted" })]).split("\n")[0]).toBe("Delete x.ts");
+  });
+
+  it("names the areas, the busiest first", () => {
+    const files = [
+      file("a/b/1.ts"),
+      file("a/b/2.ts"),
+      file("README.md"),
+      file("docs/x.md"),
+      file("z/q/y/1.ts"),
+    ];
+    expect(fallbackCommitMessage(files).split("\n")[0]).toBe(
+      "Update 5 files in a/b, the root, docs and 1 more",
+    );
+    const mixed = [file("a/1", { status: "added", binary: true }), file("a/2", { status: "renamed" })];
+    expect(fallbackCommitMessage(mixed)).toBe(
+      "Change 2 files in a\n\nA a/1 (binary)\nR a/2 (+1 -0)\n\n2 files, 2 insertions, 0 deletions\n",
+    );
+  });
+
+  it("is bounded, and says what it left out", () => {
+    const many = Array.from({ length: 40 }, (_, i) => file(`d${i}/${"x".repeat(60)}/f`));
+    const message = fallbackCommitMessage(many);
+    expect(message).toContain("… and 10 more");
+    expect(message.split("\n")[0]?.length).toBeLessThanOrEqual(SUBJECT_CHARS);
+    expect(fallbackCommitMessage([])).toBe("Change nothing\n");
+  });
+
+  it("does not depend on the order of the files", () => {
+    const path = fc.stringMatching(/^[a-z]{1,4}(\/[a-z]{1,4}){0,3}$/);
+    fc.assert(
+      fc.property(fc.uniqueArray(path, { minLength: 1, maxLength: 12 }), (paths) => {
+        const files = paths.map((p) => file(p));
+        expect(fallbackCommitMessage([...files].reverse())).toBe(fallbackCommitMessage(files));
+      }),
+    );
+  });
+});
+
+describe("cleanCommitMessage", () => {
+  it("keeps a good message as it is", () => {
+    const good = "fix(login): redirect after the session ends\n\nThe page stayed blank.\n\n- one\n- two\n";
+    expect(cleanCommitMessage(good)).toBe(good);
+    expect(cleanCommitMessage("Only a subject")).toBe("Only a subject\n");
+  });
+
+  it("takes fences, quotes, headings and preambles off", () => {
+    expect(
+      cleanCommitMessage("Here is the commit message:\n```text\nfeat: add x\n\nbody\n```\nHope it helps"),
+    ).toBe("feat: add x\n\nbody\n");
+    expect(cleanCommitMessage('"feat: add x"')).toBe("feat: add x\n");
+    expect(cleanCommitMessage("Sure, here you go\n\n# **Add x.**")).toBe("Add x\n");
+    expect(cleanCommitMessage("**Add x**")).toBe("Add x\n");
+    expect(cleanCommitMessage("Subject: Add x.\r\n\r\nWhy")).toBe("Add x\n\nWhy\n");
+  });
+
+  it("lets no trailer through, wherever it stands", () => {
+    const text =
+      "Agent-Runner-Run: run_x\nAdd x\n\nSigned-off-by: Eve <e@x>\nbody\n\nCo-Authored-By: Bot <b@x>\n🤖 Generated with Bot";
+    expect(cleanCommitMessage(text)).toBe("Add x\n\nbody\n");
+  });
+
+  it("cuts a long subject and keeps its whole in the body", () => {
+    const long = `Change ${"word ".repeat(30)}`.trim();
+    const message = cleanCommitMessage(long) as string;
+    const [subject, blank, ...body] = message.split("\n");
+    expect(subject?.length).toBeLessThanOrEqual(SUBJECT_CHARS);
+    expect(subject?.endsWith("…")).toBe(true);
+    expect(blank).toBe("");
+    expect(body.join(" ").trim()).toBe(long);
+    expect(cleanCommitMessage("x".repeat(100))?.split("\n")[0]).toBe(`${"x".repeat(71)}…`);
+  });
+
+  it("wraps the body, indents list items, leaves addresses whole", () => {
+    const url = `https://example.com/${"p".repeat(90)}`;
+    const message = cleanCommitMessage(
+      `Add x\n\n- ${"word ".repeat(20)}\n${url}\n12) ${"item ".repeat(20)}`,
+    ) as string;
+    for (const line of message.split("\n"))
+      if (!line.includes("https")) expect(line.length).toBeLessThanOrEqual(72);
+    expect(message).toContain("\n  word");
+    expect(message).toContain(`\n${url}\n`);
+    expect(message).toContain("\n    item");
+  });
+
+  it("bounds the body", () => {
+    expect(cleanCommitMessage(`Add x\n\n${"line\n".repeat(100)}`)).toMatch(/… 4[01] lines left out\n$/);
+  });
+
+  it("gives up on what is no message", () => {
+    for (const text of [
+      "",
+      "  \n ",
+      "```\n```",
+      '{"a": 1}',
+      "diff --git a/x b/x",
+      "12345",
+      "x".repeat(40_000),
+    ]) {
+      expect(cleanCommitMessage(text), text.slice(0, 20)).toBeNull();
+    }
+  });
+
+  it("gives something git can take, or nothing, for any text", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
+        const message = cleanCommitMessage(text);
+        if (message === null) return;
+        const [subject, blank] = message.split("\n");
+        expect(subject?.length).toBeLessThanOrEqual(SUBJECT_CHARS);
+        expect(subject?.trim()).not.toBe("");
+        expect(blank).toBe("");
+        expect(message).not.toMatch(/[^\P{Cc}\n]/u);
+        expect(cleanCommitMessage(message)).not.toBeNull();
+      }),
+    );
+  });
+});

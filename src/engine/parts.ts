@@ -1,0 +1,37 @@
+import type { Clock } from "../base/clock.ts";
+import type { Json } from "../base/json.ts";
+import type { Actions } from "../contracts/action.ts";
+import type { ArtifactStore } from "../contracts/artifact-store.ts";
+import type { Live } from "../contracts/live.ts";
+import type { Log } from "../contracts/log.ts";
+import type { RunStore } from "../contracts/run-store.ts";
+import type { WorkflowStore } from "../contracts/workflow-store.ts";
+import type { Result } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
+import type { Expressions } from "../domain/workflow.ts";
+
+export interface ChildOrder {
+  readonly workflow: string;
+  readonly inputs: Json;
+  readonly title?: string;
+}
+
+/** Everything the engine needs from the house; `app` gives it, and so do the tests and the simulation. */
+export interface EngineParts {
+  readonly store: RunStore;
+  readonly workflows: WorkflowStore;
+  readonly artifacts: ArtifactStore;
+  readonly actions: Actions;
+  readonly expressions: Expressions;
+  readonly live: Live;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Hex sha-256. */
+  readonly hash: (text: string) => string;
+  /** Runs a function after everything that is ready now has had its turn (`setImmediate`). */
+  readonly defer: (run: () => void) => void;
+  /** Turns a child's order into a checked, pinned request: the same admission as at the door. */
+  readonly prepareChild: (child: ChildOrder, parent: RunRequest) => Promise<Result<RunRequest>>;
+}

@@ -1,0 +1,144 @@
+import { z } from "zod";
+import { count, jsonObject, moment } from "./shared.ts";
+
+const workflowFields = {
+  name: z.string(),
+  version: z.string(),
+  hash: z.string(),
+  description: z.string(),
+  origin: z.enum(["built-in", "uploaded", "project"]),
+  saved_at: moment(),
+};
+export const WorkflowListItemSchema = z
+  .object({ ...workflowFields, steps: count() })
+  .meta({ id: "WorkflowListItem" });
+export type WorkflowListItem = z.infer<typeof WorkflowListItemSchema>;
+export const WorkflowListSchema = z
+  .object({ workflows: z.array(WorkflowListItemSchema) })
+  .meta({ id: "WorkflowList" });
+
+export const WorkflowStepSchema = z
+  .object({
+    id: z.string(),
+    uses: z.string(),
+    needs: z.array(z.string()),
+    with: jsonObject(),
+    if: z.string().nullable(),
+    max_attempts: z.int().min(1),
+    timeout_ms: count().nullable(),
+    foreach: z.object({ items: z.string(), max_parallel: count(), fail_fast: z.boolean() }).nullable(),
+    on_failure: z.string().meta({ description: "`fail`, `continue` or `run:<step>`." }),
+    outputs: z.record(z.string(), z.string()).nullable(),
+  })
+  .meta({ id: "WorkflowStep" });
+
+export const WorkflowSchema = z
+  .object({
+    ...workflowFields,
+    inputs: jsonObject().meta({ description: "JSON Schema of the inputs." }),
+    outputs: z.record(z.string(), z.string()),
+    timeout_ms: count().nullable(),
+    max_parallel: count(),
+    steps: z.array(WorkflowStepSchema),
+    source: z.string(),
+  })
+  .meta({ id: "Workflow" });
+export type Workflow = z.infer<typeof WorkflowSchema>;
+
+export const WorkflowParams = z.object({
+  name: z.string().min(1).max(200).meta({ description: "Name or hash." }),
+});
+export const WorkflowSourceSchema = z
+  .strictObject({ source: z.string().min(1), file: z.string().min(1).max(300).optional() })
+  .meta({
+    id: "WorkflowSource",
+    description: "A workflow's YAML; may also be sent as it is, as application/yaml.",
+  });
+
+export const DiagnosticSchema = z
+  .object({
+    file: z.string(),
+    line: z.int(),
+    column: z.int(),
+    path: z.string(),
+    message: z.string(),
+    expected: z.string().optional(),
+    suggestion: z.string().optional(),
+  })
+  .meta({ id: "Diagnostic" });
+export type Diagnostic = z.infer<typeof DiagnosticSchema>;
+
+export const ValidationSchema = z
+  .object({
+    valid: z.boolean(),
+    name: z.string().nullable(),
+    hash: z.string().nullable(),
+    diagnostics: z.array(DiagnosticSchema),
+    warnings: z.array(DiagnosticSchema),
+  })
+  .meta({ id: "Validation" });
+export const UploadedWorkflowSchema = z
+  .object({ workflow: WorkflowSchema, created: z.boolean(), warnings: z.array(DiagnosticSchema) })
+  .meta({ id: "UploadedWorkflow" });
+
+const agentFields = {
+  name: z.string(),
+  description: z.string(),
+  hash: z.string(),
+  model: z.string().nullable().meta({ description: "`provider/model`; null for the default of its stage." }),
+  stage: z.string(),
+  tools: z.array(z.string()),
+};
+export const AgentListItemSchema = z.object(agentFields).meta({ id: "AgentListItem" });
+export type AgentListItem = z.infer<typeof AgentListItemSchema>;
+export const AgentListSchema = z.object({ agents: z.array(AgentListItemSchema) }).meta({ id: "AgentList" });
+export const AgentSchema = z
+  .object({
+    ...agentFields,
+    max_output_tokens: count(),
+    temperature: z.number().nullable(),
+    limits: z.object({
+      turns: count(),
+      tokens: count(),
+      cost_usd: z.number().nullable(),
+      wall_time_ms: count(),
+      repair_rounds: count(),
+      context_tokens: count(),
+      compact_at_tokens: count(),
+    }),
+    validation: z.object({
+      gates: z.boolean(),
+      min_chars: count().nullable(),
+      must_mention: z.array(z.string()),
+      may_change_nothing: z.boolean(),
+    }),
+    prompt: z.string(),
+  })
+  .meta({ id: "Agent" });
+export type Agent = z.infer<typeof AgentSchema>;
+export const AgentParams = z.object({ name: z.string().min(1).max(200) });
+
+export const ProviderSchema = z
+  .object({
+    name: z.string(),
+    status: z.enum(["ok", "unconfigured", "failing"]),
+    detail: z.string(),
+    models: z.array(z.string()),
+    is_default: z.boolean(),
+  })
+  .meta({ id: "Provider" });
+export const ProviderListSchema = z
+  .object({ providers: z.array(ProviderSchema) })
+  .meta({ id: "ProviderList" });
+export type ProviderList = z.infer<typeof ProviderListSchema>;
+
+export const HealthSchema = z
+  .object({ status: z.literal("ok"), version: z.string(), uptime_ms: count() })
+  .meta({ id: "Health" });
+export const ReadinessSchema = z
+  .object({
+    ready: z.boolean(),
+    checks: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })),
+  })
+  .meta({ id: "Readiness" });
+export type ReadinessBody = z.infer<typeof ReadinessSchema>;

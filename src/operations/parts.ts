@@ -1,0 +1,39 @@
+import type { Clock } from "../base/clock.ts";
+import type { Json } from "../base/json.ts";
+import type { ArtifactStore } from "../contracts/artifact-store.ts";
+import type { Definitions } from "../contracts/definitions.ts";
+import type { Live } from "../contracts/live.ts";
+import type { ModelGateway } from "../contracts/model-gateway.ts";
+import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { WorkflowStore } from "../contracts/workflow-store.ts";
+import type { AgentSpec } from "../domain/agent.ts";
+import type { Result } from "../domain/errors.ts";
+import type { Workflow } from "../domain/workflow.ts";
+
+/** Something that must be in order before work is sent here. */
+export interface Probe {
+  readonly name: string;
+  /** `null` when all is well, else the reason in a few words. */
+  check(): Promise<string | null>;
+}
+
+/** All that the operations are built from; each takes the few it needs. Built once, in `app`. */
+export interface Parts {
+  readonly clock: Clock;
+  /** `run` → `run_…`. */
+  readonly newId: (prefix: string) => string;
+  /** Hex sha-256. */
+  readonly hash: (text: string) => string;
+  readonly store: Pick<RunStore, "admit" | "post" | "answerApproval" | "watch">;
+  readonly reader: RunReader;
+  readonly workflows: WorkflowStore;
+  readonly artifacts: Pick<ArtifactStore, "get">;
+  readonly definitions: Definitions;
+  /** Against the workflow's `inputs` schema; the value has the defaults filled in. */
+  readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
+  readonly agents: () => Promise<readonly AgentSpec[]>;
+  readonly gateway: Pick<ModelGateway, "providers">;
+  readonly live: Pick<Live, "subscribe">;
+  /** Asked by readiness, beside the store and the workers. */
+  readonly probes: readonly Probe[];
+}

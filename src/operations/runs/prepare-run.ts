@@ -1,0 +1,49 @@
+import type { Json } from "../../base/json.ts";
+import { ok, type Result } from "../../domain/errors.ts";
+import type { RunRequest } from "../../domain/fact.ts";
+import type { Workflow } from "../../domain/workflow.ts";
+import type { Parts } from "../parts.ts";
+import { findWorkflow } from "../workflows/find-workflow.ts";
+import { titleOf } from "./run-title.ts";
+
+export interface PrepareRun {
+  /** Name (its newest version) or hash. */
+  readonly workflow: string;
+  readonly inputs: Json;
+  readonly title?: string;
+  readonly tenant: string;
+  readonly queue: string;
+  readonly priority: number;
+  /** ms since the epoch; the workflow's own timeout may bring it forward. */
+  readonly deadlineAt: number | null;
+}
+
+type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs">;
+
+/** A checked request, pinned to a workflow's hash: the same for runs from a door and for children of runs. */
+export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Result<RunRequest>> {
+  const found = await findWorkflow(parts, wanted.workflow);
+  if (!found.ok) return found;
+  const { workflow } = found.value;
+  const inputs = parts.checkInputs(workflow, wanted.inputs);
+  if (!inputs.ok) return inputs;
+  return ok({
+    workflow: { name: workflow.name, version: workflow.version, hash: workflow.hash },
+    inputs: inputs.value,
+    title: wanted.title?.trim() ?? titleOf(workflow, inputs.value),
+    tenant: wanted.tenant,
+    queue: wanted.queue,
+    priority: wanted.priority,
+    deadlineAt: earliest(wanted.deadlineAt, ownDeadline(workflow, parts.clock.now())),
+    parent: null,
+  });
+}
+
+function ownDeadline(workflow: Workflow, now: number): number | null {
+  return workflow.timeoutMs === undefined ? null : now + workflow.timeoutMs;
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}

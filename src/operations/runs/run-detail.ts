@@ -1,0 +1,28 @@
+import { ok, type Result } from "../../domain/errors.ts";
+import type { RunSummary } from "../../domain/run.ts";
+import { growView, type RunView, showView, startView } from "../../domain/run-view.ts";
+import { asResult } from "../as-result.ts";
+import type { Parts } from "../parts.ts";
+import { findRun, unknownRun } from "./find-run.ts";
+import { readJournal } from "./read-journal.ts";
+
+export interface RunDetail {
+  readonly run: RunSummary;
+  readonly view: RunView;
+}
+
+/** A run with everything that its journal tells: steps, waits, approvals, artifacts, usage, progress. */
+export function runDetail(
+  parts: Pick<Parts, "reader" | "workflows" | "clock">,
+  id: string,
+): Promise<Result<RunDetail>> {
+  return asResult(async () => {
+    const run = await findRun(parts, id);
+    if (!run.ok) return run;
+    const stored = await parts.workflows.byHash(run.value.workflowHash);
+    const state = startView(stored?.workflow.steps.map((step) => step.id) ?? []);
+    for await (const facts of readJournal(parts, id)) growView(state, facts);
+    const view = showView(state, parts.clock.now());
+    return view ? ok({ run: run.value, view }) : unknownRun(id);
+  });
+}
