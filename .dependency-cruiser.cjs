@@ -29,7 +29,11 @@ module.exports = {
       { path: "^src/adapters/([^/]+)/", pathNot: "\\.(test|suite)\\.ts$" },
       { path: "^src/adapters/", pathNot: "^src/adapters/$1/" },
     ),
-    ban("suites-are-for-tests", { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" }, { path: "\\.(test|suite)\\.ts$" }),
+    ban(
+      "suites-are-for-tests",
+      { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" },
+      { path: "\\.(test|suite)\\.ts$" },
+    ),
     ban(
       "contracts-hold-no-code",
       { path: "^src/contracts/", pathNot: "\\.suite\\.ts$" },

@@ -59,6 +59,7 @@ function partsOf(sqlite: SqliteStore, more: readonly Action[]): EngineParts {
   const actions = new Map([noop, ...more].map((action) => [action.name, action]));
   return {
     store: sqlite.store,
+    runs: sqlite.reader,
     workflows: sqlite.workflows,
     artifacts: { put: async () => ({ sha256: "", bytes: 0 }), get: async () => null },
     actions: { get: (name) => actions.get(name) ?? null, list: () => [...actions.values()] },

@@ -51,6 +51,6 @@ export function fillFinishedRuns(path: string, count: number): void {
   db.prepare("UPDATE counter SET value = value + ? WHERE name = 'completed'").run(count);
   db.exec("COMMIT");
   for (const { sql } of triggers) db.exec(sql);
-  db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  db.exec("PRAGMA wal_checkpoint(TRUNCATE); ANALYZE");
   db.close();
 }

@@ -25,6 +25,7 @@ import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
+import { createCollector } from "../engine/services/collector.ts";
 import { createRescuer } from "../engine/services/rescuer.ts";
 import { createTimers } from "../engine/services/timers.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
@@ -55,7 +56,11 @@ const ASK_TIMEOUT_MS = 3_600_000;
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
   const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
   await makeFolder(config.dataDir);
-  const sqlite = await openSqliteStore({ path: join(config.dataDir, "agent-runner.db"), clock: systemClock });
+  const sqlite = await openSqliteStore({
+    path: join(config.dataDir, "agent-runner.db"),
+    clock: systemClock,
+    onBeatFailure: (error) => log.warn({ error: String(error) }, "a beat failed; the lease is at risk"),
+  });
   try {
     return await furnish(config, options, { log, sqlite });
   } catch (error) {
@@ -192,6 +197,7 @@ function engineOf(of: {
   const { ground, operations } = of;
   return {
     store: ground.sqlite.store,
+    runs: ground.sqlite.reader,
     workflows: ground.sqlite.workflows,
     artifacts: of.artifacts,
     actions: of.actions,
@@ -229,7 +235,14 @@ function houseOf(of: {
     slots: config.slots,
   };
   const worker = new Worker(engine, info);
-  const services = [createRescuer(engine), createTimers(engine)];
+  const { reader } = of.operations;
+  const collector = createCollector({
+    clock: systemClock,
+    log: ground.log,
+    reader,
+    workspaces: of.workspaces,
+  });
+  const services = [createRescuer(engine), createTimers(engine), collector];
   let closed = false;
   return {
     config,

@@ -10,8 +10,6 @@ import { createModelGateway } from "../gateway/gateway.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
 import type { Config } from "./config.ts";
 
-const SCRIPTED = "scripted";
-
 /** The gateway over whatever the environment configures; the scripted model only when a script was named. */
 export async function createModels(
   config: Config,
@@ -49,5 +47,3 @@ async function scripted(path: string, clock: Clock): Promise<ProviderEntry> {
   const provider = scriptedProvider({ scripts: [script.value], clock });
   return { provider, defaultModel: script.value.name, onlyWhenNamed: true };
 }
-
-export { SCRIPTED };

@@ -89,6 +89,13 @@ function laws(suite: SandboxSuite): void {
       expect((await run({ run: node("console.log(process.cwd())") })).stdout.trim()).toBe(folder);
     });
 
+    it.runIf(POSIX)("lets a script open its own output by name", async () => {
+      const result = await run({
+        run: { shell: "echo one > /dev/stdout && echo two > /dev/stderr && echo three | tee /dev/fd/2" },
+      });
+      expect(result).toMatchObject({ exitCode: 0, stdout: "one\nthree\n", stderr: "two\nthree\n" });
+    });
+
     it("passes standard input, and closes it", async () => {
       const echo = node("process.stdin.pipe(process.stdout)");
       expect((await run({ run: echo, stdin: "given ä" })).stdout).toBe("given ä");

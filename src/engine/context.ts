@@ -4,6 +4,7 @@ import type { ActionContext } from "../contracts/action.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Wait } from "../domain/outcome.ts";
+import { hasRunEnded } from "../domain/run.ts";
 import type { StepState } from "../domain/state.ts";
 import { Rest } from "./ends.ts";
 import { type OnceScope, once } from "./once.ts";
@@ -149,6 +150,13 @@ async function send(
     );
   }
   const { to, name, body } = message;
+  const target = await parts.runs.run(to);
+  if (!target) throw new FailureError(failure("not_found", `there is no run "${to}" to send "${name}" to`));
+  if (hasRunEnded(target.status)) {
+    throw new FailureError(
+      failure("run_ended", `the run "${to}" has ${target.status}: "${name}" cannot reach it`),
+    );
+  }
   const posting = {
     run: to,
     id,

@@ -4,7 +4,7 @@ import type { Actions } from "../contracts/action.ts";
 import type { ArtifactStore } from "../contracts/artifact-store.ts";
 import type { Live } from "../contracts/live.ts";
 import type { Log } from "../contracts/log.ts";
-import type { RunStore } from "../contracts/run-store.ts";
+import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Result } from "../domain/errors.ts";
 import type { RunRequest } from "../domain/fact.ts";
@@ -19,6 +19,8 @@ export interface ChildOrder {
 /** Everything the engine needs from the house; `app` gives it, and so do the tests and the simulation. */
 export interface EngineParts {
   readonly store: RunStore;
+  /** Whether another run is there to be written to. */
+  readonly runs: Pick<RunReader, "run">;
   readonly workflows: WorkflowStore;
   readonly artifacts: ArtifactStore;
   readonly actions: Actions;

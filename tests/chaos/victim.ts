@@ -100,6 +100,7 @@ const opened = await openSqliteStore({ path, clock: systemClock });
 const nothing = () => {};
 const parts: EngineParts = {
   store: mortal(opened.store),
+  runs: opened.reader,
   workflows: opened.workflows,
   artifacts: { put: async () => ({ sha256: "", bytes: 0 }), get: async () => null },
   actions: { get: (name) => actions.find((one) => one.name === name) ?? null, list: () => actions },

@@ -199,6 +199,7 @@ export class World {
   #parts(process: Process, number: number): EngineParts {
     const parts: EngineParts = {
       store: this.#storeOf(process),
+      runs: this.memory.reader,
       workflows: this.memory.workflows,
       artifacts: { put: async () => ({ sha256: "0", bytes: 0 }), get: async () => null },
       actions: simulatedActions({

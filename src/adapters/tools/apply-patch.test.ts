@@ -325,6 +325,17 @@ describe("a patch whose outcome was lost", () => {
     expect(await recover(...lines)).toMatchObject({ isError: false });
   });
 
+  it("is decided by what the agent had seen, where only lines are added", async () => {
+    const insertion = ["*** Update File: a.txt", " one", "+two"];
+    await put("a.txt", "one\ntwo\n");
+    expect(await recover(...insertion)).toMatchObject({ isError: true });
+    await readTool.execute({ path: "a.txt" }, context);
+    expect(await recover(...insertion)).toBeNull();
+    await put("a.txt", "one\ntwo\ntwo\n");
+    expect(await recover(...insertion)).toMatchObject({ isError: false, changed: ["a.txt"] });
+    expect((await apply("*** Update File: a.txt", "-one", "+1")).isError).toBe(false);
+  });
+
   it("is left to the agent when a file cannot tell", async () => {
     await put("a.txt", "something else\n");
     expect(await recover("*** Update File: a.txt", " one", "-two", "+2")).toMatchObject({ isError: true });

@@ -85,17 +85,11 @@ function refuseLinked({ place }: StagedFile): void {
 
 /** What the workspace says of a patch whose outcome was lost: done, not begun (`null`), or neither. */
 async function found(changes: readonly FileChange[], context: ToolContext): Promise<ToolOutput | null> {
-  const states: string[] = [];
-  const paths: string[] = [];
-  for (const change of changes) {
-    states.push(await stateOf(change, new StagedFiles(context)));
-    paths.push(
-      change.path,
-      ...(change.kind === "update" && change.moveTo !== undefined ? [change.moveTo] : []),
-    );
-  }
+  const staged = new StagedFiles(context);
+  const states: State[] = [];
+  for (const change of changes) states.push(await stateOf(change, staged));
   if (states.every((state) => state === "done")) {
-    return said("The patch was applied (found done after an interruption).", { changed: paths });
+    return said("The patch was applied (found done after an interruption).", { changed: staged.noteAll() });
   }
   if (states.every((state) => state === "not done")) return null;
   const report = changes.map((change, i) => `${change.path}: ${states[i]}`);
@@ -108,8 +102,11 @@ async function found(changes: readonly FileChange[], context: ToolContext): Prom
   );
 }
 
-async function stateOf(change: FileChange, staged: StagedFiles): Promise<"done" | "not done" | "unclear"> {
+type State = "done" | "not done" | "unclear";
+
+async function stateOf(change: FileChange, staged: StagedFiles): Promise<State> {
   const file = await staged.open(change.path);
+  if (file.exists && file.isAsSeen === true) return "not done";
   if (change.kind === "delete") return file.exists ? "not done" : "done";
   if (change.kind === "add") {
     if (!file.exists) return "not done";
@@ -125,6 +122,8 @@ async function stateOf(change: FileChange, staged: StagedFiles): Promise<"done" 
   const fits = (hunks: readonly Hunk[]): boolean =>
     doesApply(() => applyHunks(raw, hunks, { path: change.path, eol }));
   const [before, after] = [fits(change.hunks), fits(change.hunks.map(reversed))];
+  // Where only lines are added, both may fit; but a file that is not as it was seen has been changed.
+  if (before && after && file.isAsSeen === false) return "done";
   if (before === after) return "unclear";
   return before ? "not done" : "done";
 }

@@ -78,9 +78,22 @@ export function fitted(text: string, maxChars: number = LIMITS.toolOutputChars):
   return whole.length <= maxChars ? whole : clip(whole, maxChars - CUT_MARK_CHARS).text.toWellFormed();
 }
 
+/**
+ * Types, choices and words only: what every provider takes. Bounds stand in the descriptions and are checked here;
+ * the strict modes of some providers refuse a schema that holds them.
+ */
 function schemaOf(fields: Fields): JsonObject {
-  const { $schema: _, ...schema } = z.toJSONSchema(z.strictObject(fields)) as JsonObject;
-  return schema;
+  const whole = z.toJSONSchema(z.strictObject(fields)) as JsonObject;
+  const properties: Record<string, Json> = {};
+  for (const [name, field] of Object.entries(whole.properties as Readonly<Record<string, JsonObject>>)) {
+    const { type, description, enum: choices } = field;
+    properties[name] = {
+      type: type ?? "string",
+      description: description ?? "",
+      ...(choices === undefined ? {} : { enum: choices }),
+    };
+  }
+  return { type: "object", properties, required: whole.required ?? [], additionalProperties: false };
 }
 
 function parseInput<F extends Fields>(spec: ToolSpec<F>, raw: Json): Result<InputOf<F>> {

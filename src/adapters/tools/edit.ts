@@ -60,21 +60,24 @@ export const editTool = defineTool({
 function found(opened: OpenedText, input: EditInput, context: ToolContext): ToolOutput | null {
   const oldText = plain(input.old_text);
   const newText = plain(input.new_text);
-  const path = JSON.stringify(opened.place.path);
-  const olds = occurrences(opened.file.text, oldText).length;
-  const news = newText === "" ? 0 : occurrences(opened.file.text, newText).length;
+  const { realPath, path } = opened.place;
+  const seen = context.seen.get(realPath);
+  if (seen === opened.hash) return null;
+  const hasOld = opened.file.text.includes(oldText);
+  const hasNew = newText === "" ? !hasOld : opened.file.text.includes(newText);
+  // A new text that holds the old one (an insertion) leaves it there, so then the old one proves nothing.
   const oldSurvives = newText.includes(oldText);
-  if (olds > 0 && news === 0) return null;
-  if (olds > 0 && !oldSurvives) return null;
-  if (olds === 0 && (news > 0 || newText === "")) {
-    context.seen.set(opened.place.realPath, opened.hash);
-    return said(`Changed ${path} (found done after an interruption).`, { changed: [opened.place.realPath] });
+  if (hasOld && !(oldSurvives && hasNew)) return null;
+  if (hasNew && (!hasOld || seen !== undefined)) {
+    context.seen.set(realPath, opened.hash);
+    return said(`Changed ${JSON.stringify(path)} (found done after an interruption).`, {
+      changed: [realPath],
+    });
   }
-  const state =
-    oldSurvives && news > 0
-      ? "It holds `new_text`, so the edit most likely happened."
-      : "It holds neither text.";
-  refuse(`The edit of ${path} was interrupted. ${state} Read the file before you repeat the edit.`);
+  const state = hasNew ? "It holds `new_text`, so the edit most likely happened." : "It holds neither text.";
+  return refuse(
+    `The edit of ${JSON.stringify(path)} was interrupted. ${state} Read the file before you repeat the edit.`,
+  );
 }
 
 function refuseAmbiguous(opened: OpenedText, places: readonly number[]): never {

@@ -287,8 +287,19 @@ describe("an edit whose outcome was lost", () => {
   it("happened when the old text is gone and the new one is there", async () => {
     await put("a.txt", "one 2");
     expect(await recover("two", "2")).toMatchObject({ isError: false, changed: ["a.txt"] });
+    context.seen.clear();
     expect(await recover("two", "")).toMatchObject({ isError: false });
     expect((await edit("one", "1")).isError).toBe(false);
+  });
+
+  it("is decided by what the agent had seen, where the text cannot tell", async () => {
+    const insertion = ["import a;", "import a;\nimport b;"] as const;
+    await put("a.txt", "import a;\nimport b;\n");
+    await use(readTool, { path: "a.txt" });
+    expect(await recover(...insertion)).toBeNull();
+    await put("a.txt", "import a;\nimport b;\nimport b;\n");
+    expect(await recover(...insertion)).toMatchObject({ isError: false, changed: ["a.txt"] });
+    expect((await edit("import a;", "import c;")).isError).toBe(false);
   });
 
   it("is left to the agent when the file cannot tell", async () => {

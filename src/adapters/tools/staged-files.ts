@@ -34,7 +34,7 @@ export class StagedFiles {
 
   /** Writes what changed. @returns the paths. Throws after it has put back what it had written. */
   async commit(): Promise<readonly string[]> {
-    const { root, seen } = this.#context;
+    const { root } = this.#context;
     const changed = [...this.#files.values()].filter((file) => file.isChanged);
     const done: StagedFile[] = [];
     // New content first: should it fail for want of space, nothing is gone yet.
@@ -49,11 +49,20 @@ export class StagedFiles {
       await this.#undo(done);
       throw error;
     }
-    for (const file of changed) {
-      if (file.hash === null) seen.delete(file.place.realPath);
-      else seen.set(file.place.realPath, file.hash);
-    }
+    for (const file of changed) this.#note(file);
     return changed.map((file) => file.place.realPath);
+  }
+
+  /** Takes every opened file as known to the agent in the state it is in. @returns their paths. */
+  noteAll(): readonly string[] {
+    const files = [...this.#files.values()];
+    for (const file of files) this.#note(file);
+    return files.map((file) => file.place.realPath);
+  }
+
+  #note(file: StagedFile): void {
+    if (file.hash === null) this.#context.seen.delete(file.place.realPath);
+    else this.#context.seen.set(file.place.realPath, file.hash);
   }
 
   async #load(place: Place): Promise<StagedFile> {
@@ -126,9 +135,14 @@ export class StagedFile {
     this.#now = null;
   }
 
-  refuseStale(): void {
+  /** Whether the file on disk is what the agent has seen of it; `null` when it has seen nothing. */
+  get isAsSeen(): boolean | null {
     const seen = this.#context.seen.get(this.place.realPath);
-    if (seen === undefined || this.#original === null || seen === contentHash(this.#original.bytes)) return;
+    return seen === undefined || this.#original === null ? null : seen === contentHash(this.#original.bytes);
+  }
+
+  refuseStale(): void {
+    if (this.isAsSeen !== false) return;
     refuse(
       `${JSON.stringify(this.place.path)} has changed since you read it. Read it again, then make the patch anew. Nothing was changed.`,
     );

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { closeSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import type { Command, CommandResult, Sandbox } from "../../../contracts/sandbox.ts";
@@ -9,6 +10,7 @@ import { commandEnvironment } from "./environment.ts";
 import type { GroupRegistry, RegisteredGroup } from "./group-registry.ts";
 import { invocationOf } from "./invocation.ts";
 import { OutputPipes } from "./output-pipes.ts";
+import { takePipe } from "./pipes.ts";
 import { askToEnd, groupEnded, killGroup, killMarked } from "./process-group.ts";
 import { startFailure } from "./start-failure.ts";
 import { within } from "./within.ts";
@@ -103,23 +105,8 @@ interface Start {
 }
 
 /** Throws what the system says when the command cannot be started; then nothing of it runs. */
-async function start(command: Command, { mark, host, group, output }: Start): Promise<Running> {
-  const invocation = invocationOf(command.run);
-  const child = spawn(invocation.file, invocation.args, {
-    cwd: command.cwd,
-    env: commandEnvironment({
-      server: process.env,
-      platform: process.platform,
-      mark,
-      ...(host.passNames === undefined ? {} : { passNames: host.passNames }),
-      ...(command.env === undefined ? {} : { added: command.env }),
-    }),
-    stdio: [command.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    // A session and group of its own, so that one signal reaches all of it; on Windows it would open a window.
-    detached: process.platform !== "win32",
-    windowsHide: true,
-    windowsVerbatimArguments: invocation.verbatim,
-  });
+async function start(command: Command, starting: Start): Promise<Running> {
+  const child = await spawned(command, starting);
   const exit = new Promise<Exit>((resolve) => {
     child.once("exit", (exitCode, signal) => resolve({ exitCode, signal }));
   });
@@ -127,18 +114,50 @@ async function start(command: Command, { mark, host, group, output }: Start): Pr
     child.once("spawn", resolve);
     child.on("error", reject);
   });
-  output.attach(child);
   // A command may end without reading all of its input; that is its right.
   child.stdin?.on("error", () => undefined).end(command.stdin);
   try {
-    if (child.pid !== undefined) group?.bind(child.pid);
+    if (child.pid !== undefined) starting.group?.bind(child.pid);
     await begun;
     if (child.pid === undefined) throw new Error("the system gave no pid");
-    return { child, pid: child.pid, mark, exit };
+    return { child, pid: child.pid, mark: starting.mark, exit };
   } catch (error) {
     begun.catch(() => undefined);
     if (child.pid !== undefined) await killGroup(child.pid);
     throw error;
+  }
+}
+
+async function spawned(command: Command, { mark, host, output }: Start): Promise<ChildProcess> {
+  const invocation = invocationOf(command.run);
+  const stdout = await takePipe();
+  const stderr = await takePipe();
+  output.attach([stdout?.reader, stderr?.reader]);
+  try {
+    const child = spawn(invocation.file, invocation.args, {
+      cwd: command.cwd,
+      env: commandEnvironment({
+        server: process.env,
+        platform: process.platform,
+        mark,
+        ...(host.passNames === undefined ? {} : { passNames: host.passNames }),
+        ...(command.env === undefined ? {} : { added: command.env }),
+      }),
+      stdio: [
+        command.stdin === undefined ? "ignore" : "pipe",
+        stdout?.writeFd ?? "pipe",
+        stderr?.writeFd ?? "pipe",
+      ],
+      // A session and group of its own, so that one signal reaches all of it; on Windows it would open a window.
+      detached: process.platform !== "win32",
+      windowsHide: true,
+      windowsVerbatimArguments: invocation.verbatim,
+    });
+    output.attach([child.stdout, child.stderr]);
+    return child;
+  } finally {
+    // The command has its own copies; while we hold ours, no stream ever ends.
+    for (const pipe of [stdout, stderr]) if (pipe !== null) closeSync(pipe.writeFd);
   }
 }
 

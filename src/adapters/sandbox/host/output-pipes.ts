@@ -33,9 +33,10 @@ export class OutputPipes {
     return this.#callbackFailure;
   }
 
-  attach(streams: { readonly stdout: Readable | null; readonly stderr: Readable | null }): void {
-    if (streams.stdout !== null) this.#read(streams.stdout, this.stdout);
-    if (streams.stderr !== null) this.#read(streams.stderr, this.stderr);
+  /** Standard output and standard error, as far as they are there. */
+  attach(streams: readonly [Readable | null | undefined, Readable | null | undefined]): void {
+    if (streams[0]) this.#read(streams[0], this.stdout);
+    if (streams[1]) this.#read(streams[1], this.stderr);
   }
 
   /** Resolves when both streams ended, or when whoever still holds them has fallen silent. */

@@ -35,8 +35,9 @@ export function createLanes(connection: Connection): Lanes {
   );
   const enqueueFirst = connection.run("INSERT INTO ready (priority, vt, run_no) VALUES (0, 0, ?)");
   const unqueue = connection.run("DELETE FROM ready WHERE run_no = ?");
+  // CROSS JOIN: `ready` leads, whatever statistics somebody may have gathered while it was empty.
   const heads = connection.many<Head>(
-    `SELECT ready.priority, ready.vt, ready.run_no, run.id FROM ready JOIN run ON run.no = ready.run_no
+    `SELECT ready.priority, ready.vt, ready.run_no, run.id FROM ready CROSS JOIN run ON run.no = ready.run_no
      ORDER BY ready.priority, ready.vt, ready.run_no LIMIT ?`,
   );
   const takeOne = connection.run("DELETE FROM ready WHERE priority = ? AND vt = ? AND run_no = ?");

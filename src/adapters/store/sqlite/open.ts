@@ -28,6 +28,9 @@ export interface SqliteStore {
 const STALL_NOTICE_MS = 2_000;
 const BUSY_TIMEOUT_MS = 5_000;
 
+const warnOfBeat = (worker: string, message: string): void =>
+  process.emitWarning(`worker ${worker} could not beat and tries again: ${message}`, "BeatWarning");
+
 /**
  * Opens (and brings up to date) the database at `path`. Rejects with a `FailureError`: `store_incompatible`,
  * `store_corrupt`, `read_only`, `disk_full` or `unavailable`.
@@ -50,7 +53,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       beatMs: options.beatMs ?? LIMITS.beatMs,
       stallNoticeMs: options.stallNoticeMs ?? STALL_NOTICE_MS,
       stallMs: options.stallMs ?? LIMITS.stallMs,
-      onBeatFailure: options.onBeatFailure ?? (() => undefined),
+      onBeatFailure: options.onBeatFailure ?? warnOfBeat,
     });
     const reading = read;
     const close = async (): Promise<void> => {

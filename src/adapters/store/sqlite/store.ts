@@ -73,7 +73,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       }));
       if (!known) return null;
       if (!ready || limit <= 0) return [];
-      return writer.write((tx) => (workers.isKnown(worker) ? lanes.take(tx, worker, limit) : null));
+      return writer.relaxed((tx) => (workers.isKnown(worker) ? lanes.take(tx, worker, limit) : null));
     },
     async commit(batch) {
       const now = options.clock.now();
@@ -90,7 +90,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       const due = writer.read(() => lanes.due(now, 1).length > 0 && limit > 0);
       const wake = (tx: Transaction) =>
         lanes.due(now, limit).filter((no) => lanes.wake(tx, no, "own")).length;
-      const woken = due ? writer.write(wake) : 0;
+      const woken = due ? writer.relaxed(wake) : 0;
       return { woken, nextAt: writer.read(() => lanes.nextDue()) };
     },
     async reap(now) {

@@ -22,13 +22,14 @@ export class Writer {
     this.#undo = connection.run("ROLLBACK TO entry");
   }
 
-  #transact<T>(work: (tx: Transaction) => T): T {
+  #transact<T>(work: (tx: Transaction) => T, durable = true): T {
     const tx = new Transaction(this.#counters);
-    const result = this.connection.transaction(() => {
+    const whole = () => {
       const value = work(tx);
       tx.finish();
       return value;
-    });
+    };
+    const result = durable ? this.connection.transaction(whole) : this.connection.relaxed(whole);
     this.hints.publish(tx.hints);
     return result;
   }
@@ -36,6 +37,15 @@ export class Writer {
   write<T>(work: (tx: Transaction) => T): T {
     try {
       return this.#transact(work);
+    } catch (error) {
+      throw storeFailure(error, this.connection.path);
+    }
+  }
+
+  /** For what a power cut may take back: see `Connection.relaxed`. */
+  relaxed<T>(work: (tx: Transaction) => T): T {
+    try {
+      return this.#transact(work, false);
     } catch (error) {
       throw storeFailure(error, this.connection.path);
     }
