@@ -19,7 +19,7 @@ bench: $(STAMP)
 	npm run --silent bench
 
 $(STAMP): package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --no-audit --no-fund --loglevel=error
 	@node -e "require('fs').writeFileSync('$(STAMP)', '')"
 
 clean:
