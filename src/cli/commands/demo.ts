@@ -28,9 +28,9 @@ const HELP = `
 Without options it needs no key and no network: a small project is copied into a folder for temporary files, and a
 scripted model changes it. Engine, agent, tools, gates and git are real.
 
-  agent-runner demo --crash                          kill the process in the middle of a step, and go on
-  agent-runner demo --live                           let your own provider do it
-  agent-runner demo --repo . --task "Fix the title"  on your own repository, with your own provider`;
+  agent-runner demo --crash                           # kill the process in the middle of a step, and go on
+  agent-runner demo --live                            # let your own provider do it
+  agent-runner demo --repo . --task "Fix the title"   # on your own repository, with your own provider`;
 
 export function addDemo({ program, act }: Cli): void {
   program
