@@ -19,6 +19,7 @@ export async function simulate(
     const more = await world.scheduler.step();
     await world.observe();
     if (world.broken.length > 0) break;
+    if (steps === FAULTY_STEPS) world.heal();
     if (!faulty && steps % 200 === 0) {
       await world.resumeAll();
       if ((await world.open()).length === 0) break;

@@ -183,6 +183,11 @@ export class World {
     else void process.worker.stop(500).then(() => this.kill(process));
   }
 
+  /** The faults are over: every clock is right again. */
+  heal(): void {
+    for (const process of this.#processes) process.time.skewMs = 0;
+  }
+
   /** Longer than its lease without a beat, while its work goes on: a zombie when it wakes. */
   #freeze(process: Process): void {
     process.beating = false;
