@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -151,6 +154,27 @@ describe("what was typed", () => {
     const { code, stderr } = await desk.run(["runs", "--server", "http://127.0.0.1:9", "--json"]);
     expect(errorOf(stderr).code).toBe("unavailable");
     expect(code).toBe(3);
+  });
+
+  it("something else at the server's address is not taken for one", async () => {
+    const other = createServer((_, response) => response.end("<html>")).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await desk.run(["runs", "--server", `http://127.0.0.1:${port}`, "--json"]);
+    other.close();
+    expect(errorOf(stderr)).toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("<html>"),
+    });
+    expect(code).toBe(3);
+  });
+
+  it("doctor fails when the model that would be used does not answer", async () => {
+    const { code, stdout } = await desk.run(["doctor", "--model", "ollama/some"], {
+      env: { OLLAMA_HOST: "127.0.0.1:9" },
+    });
+    expect(stdout).toMatch(/✗ model provider ollama/);
+    expect(code).toBe(1);
   });
 
   it("a data folder that cannot be one fails: exit code 1", async () => {
@@ -315,7 +339,9 @@ describe("without a server", () => {
   it("show, events and artifacts tell of it", async () => {
     const [run] = await runs("--workflow", "sums", "--limit", "1");
     const id = run?.id ?? "";
-    expect((await desk.run(["show", id])).stdout).toMatch(/STEP +STATUS.*work +succeeded.*report +succeeded/);
+    expect((await desk.run(["show", id])).stdout).toMatch(
+      /STEP +STATUS.*work +succeeded.*report +succeeded/s,
+    );
     const { stdout } = await desk.run(["events", id, "--json"]);
     const events = stdout
       .trim()
@@ -417,6 +443,17 @@ describe("without a server", () => {
     expect((await desk.json<RunDetail>(["show", id])).output).toEqual({ got: { n: 1 } });
   });
 
+  it("a project's own definitions are found from within it, and what is wrong with them is told", async () => {
+    const project = desk.repository("project", {
+      ".agent-runner/workflows/own.yaml": SUMS.replaceAll("sums", "own"),
+      ".agent-runner/workflows/bad.yaml": BAD,
+      "deep/a.txt": "a",
+    });
+    const listed = await desk.run(["workflows"], { cwd: join(project, "deep") });
+    expect(listed.stdout).toMatch(/^own .* project/m);
+    expect(listed.stderr).toContain("left out: .agent-runner/workflows/bad.yaml:6:11");
+  });
+
   it("lists what there is", async () => {
     expect((await desk.run(["workflows"])).stdout).toMatch(/code-change.*sums +1 .*uploaded/s);
     expect((await desk.run(["workflows", "sums"])).stdout).toMatch(/inputs\n {2}n +integer +required/);
@@ -445,8 +482,8 @@ describe("with a server", () => {
   let server: Running;
   const note = () =>
     JSON.parse(readFileSync(join(desk.data, "server.json"), "utf8")) as { url: string; pid: number };
-  const start = async () => {
-    server = desk.start(["start", "--port", "0"], { env: { AGENT_RUNNER_LOG: "warn" } });
+  const start = async (port = "0") => {
+    server = desk.start(["start", "--port", port], { env: { AGENT_RUNNER_LOG: "warn" } });
     await server.says("agent-runner");
   };
   const detach = async (workflow: string) => (await desk.json<Run>(["run", workflow, "--detach"])).id;
@@ -544,14 +581,24 @@ describe("with a server", () => {
       (await desk.json<RunDetail>(["show", id])).waiting.length > 0 ? true : null,
     );
     const before = note();
+    const follower = desk.start(["events", id, "--follow", "--json"]);
+    await follower.says("step_waiting");
     server.child.kill("SIGKILL");
     await server.ended;
     expect(note()).toEqual(before);
     // The note of the dead is not believed: this works within the process.
     expect((await desk.run(["signal", id, "go"])).code).toBe(0);
-    await start();
-    expect(note().pid).toBe(server.child.pid);
-    expect(await ended(id)).toMatchObject({ status: "completed" });
+    await start(new URL(before.url).port);
+    expect(note()).toMatchObject({ url: before.url, pid: server.child.pid });
+    // It lost the stream and took it up where it broke: every event, once, to the end.
+    const followed = await follower.ended;
+    const seqs = followed.stdout
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as Event).seq);
+    expect(seqs).toEqual(seqs.map((_, at) => at + 1));
+    expect(followed).toMatchObject({ code: 0, stdout: expect.stringContaining("run_completed") });
+    expect(await ended(id)).toMatchObject({ status: "completed", last_seq: seqs.length });
   });
 
   it.skipIf(windows)(

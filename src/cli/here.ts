@@ -1,5 +1,4 @@
 import { isAbsolute, relative, resolve } from "node:path";
-import type { CommonOptions } from "./connect.ts";
 
 /** Of package.json: they start this program from the package's folder, wherever they are typed. */
 const OWN_SCRIPTS: ReadonlySet<string> = new Set(["agent-runner", "demo", "start"]);
@@ -20,7 +19,7 @@ export function absolute(path: string): string {
 }
 
 /** What to type in front of another command, so that it reaches the same place. */
-export function commandLine(common: Pick<CommonOptions, "data" | "server">): string {
+export function commandLine(common: { readonly data?: string; readonly server?: string }): string {
   const name = ownScript() ? "npm run agent-runner --" : programName(process.argv[1] ?? "");
   const data = common.data === undefined ? "" : ` --data ${quoted(absolute(common.data))}`;
   const server = common.server === undefined ? "" : ` --server ${common.server}`;

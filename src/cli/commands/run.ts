@@ -6,6 +6,7 @@ import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { absolute, commandLine, here } from "../here.ts";
 import { type InputOptions, readInputs } from "../inputs.ts";
+import { tellDefinitions } from "../tell-definitions.ts";
 import { hintWaiting, tellOutcome, watchRun } from "../watch.ts";
 import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
@@ -57,7 +58,8 @@ function run(call: Call<Options>, workflow: string): Promise<number> {
 
 async function runWith(connection: Connection, call: Call<Options>, workflow: string): Promise<number> {
   const { options, common, terminal } = call;
-  const { client } = connection;
+  const { client, house } = connection;
+  tellDefinitions(terminal, house);
   const { inputs: schema } = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
   const inputs = await readInputs(options, schema as JsonObject);
   const started = await start(connection, { workflow, inputs, options });
