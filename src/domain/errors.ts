@@ -170,7 +170,7 @@ export const ERRORS = {
   empty_repository: lasting(422, "Make a first commit in the repository."),
   dirty_target: lasting(
     409,
-    "Commit or stash the changes of the target repository, or allow a dirty target.",
+    "Commit or stash the changes of the target repository, or start the run with `allow_dirty`: it does not see them.",
   ),
   branch_exists: lasting(409, "Delete or rename the branch, or choose another name."),
   secret_found: lasting(422, "Remove the secret from the change; its place is in the details."),

@@ -50,6 +50,12 @@ ${join(at, "src/b.js")}
     ]);
   });
 
+  it("Biome's rules, which are links for the terminal whatever the environment says", () => {
+    const link = "\u001b]8;;https://biomejs.dev/linter/rules/no-double-equals\u001b\\";
+    const text = `\u001b[0msrc/a.ts\u001b[0m:\u001b[0m2\u001b[0m:\u001b[0m23\u001b[0m ${link}lint/suspicious/noDoubleEquals\u001b]8;;\u001b\\ ━━━━\n\n  × Using == may be unsafe.`;
+    expect(found(text)).toEqual(["src/a.ts:2 [lint/suspicious/noDoubleEquals] Using == may be unsafe."]);
+  });
+
   it("tsc's two forms, with colours and spaces", () => {
     expect(found("src/a.ts(3,7): error TS2304: Cannot find name 'x'.")).toEqual([
       "src/a.ts:3 [TS2304] Cannot find name 'x'.",

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import type { Finding } from "../../contracts/gates.ts";
 import { type Level, READERS, type Scan, settleGo } from "./finding-readers.ts";
 
@@ -39,9 +40,7 @@ export function parseFindings(
     goTest: null,
     goPlaces: [],
   };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences of terminals
-  const plain = output.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]|\u001b\][^\u0007]*\u0007/g, "");
-  for (const line of plain.split(/\r?\n/, FINDING_LIMITS.lines)) {
+  for (const line of stripVTControlCharacters(output).split(/\r?\n/, FINDING_LIMITS.lines)) {
     const short = line.slice(0, FINDING_LIMITS.lineChars);
     READERS.some((read) => read(short, scan));
   }

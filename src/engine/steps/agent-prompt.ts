@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { clip } from "../../base/text.ts";
 import type { GateResult, GateSpec } from "../../contracts/gates.ts";
 import type { AgentSpec } from "../../domain/agent.ts";
@@ -138,7 +139,9 @@ function rulesText(rules: Rules): string {
 export function redGatesText(red: readonly GateResult[], roundsLeft: number): string {
   const parts = red.map((gate) => {
     const end = gate.timedOut ? "timed out" : `exit code ${gate.exitCode}`;
-    const output = clip(gate.output, Math.floor(GATE_OUTPUT_CHARS / Math.min(red.length, 4))).text;
+    // Some linters colour and link what they print whatever the environment says.
+    const printed = stripVTControlCharacters(gate.output);
+    const output = clip(printed, Math.floor(GATE_OUTPUT_CHARS / Math.min(red.length, 4))).text;
     return `## ${gate.name}: ${end}\n$ ${gate.command}\n${output}`;
   });
   const left = roundsLeft === 1 ? "one more try" : `${roundsLeft} more tries`;

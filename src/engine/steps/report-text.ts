@@ -19,7 +19,7 @@ export function reportText(
     `Run \`${run.run.id}\` of workflow \`${run.workflow.name}\` ${run.workflow.version}.`,
     ...agentSection(about.endings),
     ...fileSection(about.files),
-    ...gateSection(run),
+    ...gateSection(run, about.files.length > 0),
     ...commitSection(run),
     ...section("Steps", run.steps.map(stepLine)),
     costSection(run),
@@ -55,9 +55,11 @@ function fileSection(files: readonly ChangedFile[]): string[] {
   return [`## Changes\n\n| file | | | |\n|---|---|--:|--:|\n${rows.join("\n")}${more}`];
 }
 
-function gateSection(run: RunArtifact): string[] {
-  if (run.gates.length === 0)
-    return ["## Gates\n\nNo gate was run: nothing but the agent's word confirms the change."];
+function gateSection(run: RunArtifact, isChanged: boolean): string[] {
+  if (run.gates.length === 0) {
+    const doubt = isChanged ? ": nothing but the agent's word confirms the change" : "";
+    return [`## Gates\n\nNo gate was run${doubt}.`];
+  }
   const rows = run.gates.map((gate) => {
     const verdict = gate.passed ? "passed" : gate.required ? "**failed**" : "failed (not required)";
     return `| ${cell(gate.step)} | ${cell(gate.name)} | ${verdict} | ${formatDuration(gate.ms)} |`;
