@@ -59,6 +59,14 @@ steps:
     uses: fail
     with: { message: it is meant to fail }
 `;
+const STUBBORN = `name: stubborn
+version: "1"
+description: Does not end when it is asked to.
+steps:
+  - id: sit
+    uses: shell
+    with: { run: "trap '' TERM; echo sitting; while true; do sleep 1; done" }
+`;
 const BAD = `name: bad
 version: "1"
 description: Names an action that is not there.
@@ -427,6 +435,26 @@ describe("without a server", () => {
     expect(stdout).toMatch(/hold {2}canceled/);
     expect(code).toBe(4);
   });
+
+  it.skipIf(windows)(
+    "a second Ctrl-C leaves at once, which is exit code 130; the next worker ends the run",
+    async () => {
+      await desk.run(["upload", desk.file("stubborn.yaml", STUBBORN)]);
+      const run = desk.start(["run", "stubborn", "--verbose"]);
+      await run.says("sitting");
+      run.child.kill("SIGINT");
+      await run.says("leaves at once");
+      run.child.kill("SIGINT");
+      expect((await run.ended).code).toBe(130);
+      const [left] = await runs("--workflow", "stubborn");
+      expect(left?.status).toBe("running");
+      const worker = desk.start(["worker"]);
+      await desk.run(["events", left?.id ?? "", "--follow"]);
+      worker.child.kill("SIGTERM");
+      await worker.ended;
+      expect((await desk.json<RunDetail>(["show", left?.id ?? ""])).status).toBe("canceled");
+    },
+  );
 
   it.skipIf(windows)("SIGTERM leaves the run to others, who go on", async () => {
     const run = desk.start(["run", "hold"]);
