@@ -1,7 +1,4 @@
 // agent-runner as a library: an action of your own, a workflow that uses it, a run, its result.
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { z } from "zod";
 import { defineAction, openRunner } from "../src/index.ts";
 
@@ -20,7 +17,7 @@ const greet = defineAction({
   }),
 });
 
-const runner = await openRunner({ dataDir: mkdtempSync(join(tmpdir(), "agent-runner-")), actions: [greet] });
+const runner = await openRunner({ dataDir: "./data", actions: [greet] });
 await runner.addWorkflow(`
 name: hello-library
 version: "1"
@@ -35,6 +32,6 @@ outputs:
   text: "\${{ steps.greet.outputs.text }}"
 `);
 const run = await runner.start("hello-library", { name: "Ada" });
-for await (const fact of runner.facts(run.id)) console.error(`${fact.seq} ${fact.kind}`);
-console.log(JSON.stringify((await runner.wait(run.id)).output));
+for await (const fact of runner.facts(run.id)) console.error(fact.seq, fact.kind); // as they come, until its end
+console.log((await runner.wait(run.id)).output); // { text: 'Hello, Ada!' }
 await runner.close();

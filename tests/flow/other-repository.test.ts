@@ -52,7 +52,9 @@ describe("a repair of somebody else's package, judged by its own tests", () => {
   it("is the package that we think, with tests that were green before", async () => {
     const { license, name } = JSON.parse(await git(repo, "show", "HEAD:package.json"));
     expect({ name, license }).toEqual({ name: PACKAGE, license: "MIT" });
-    expect(Number(await git(repo, "ls-files", "test").then((list) => list.split("\n").length))).toBeGreaterThan(5);
+    expect(
+      Number(await git(repo, "ls-files", "test").then((list) => list.split("\n").length)),
+    ).toBeGreaterThan(5);
     expect((await execute(process.execPath, ["--test"], { cwd: repo })).code).toBe(0);
   });
 
