@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { cliDocs } from "../scripts/cli-docs.ts";
 import { errorDocs } from "../scripts/error-docs.ts";
 import { openApiDocument } from "../scripts/openapi-document.ts";
 import { schemaDocuments } from "../scripts/schema-documents.ts";
@@ -14,6 +15,10 @@ describe("generated documents are up to date (npm run docs)", () => {
 
   it("docs/reference/errors.md", async () => {
     expect(await read("docs/reference/errors.md")).toBe(errorDocs());
+  });
+
+  it("docs/reference/cli.md", async () => {
+    expect(await read("docs/reference/cli.md")).toBe(cliDocs());
   });
 
   it.each(Object.entries(schemaDocuments()))("%s", async (file, text) => {

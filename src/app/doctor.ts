@@ -132,10 +132,14 @@ async function* providers(config: Config): AsyncGenerator<Check> {
   try {
     const gateway = await createModels(config, { clock: systemClock, random: Math.random, providers: [] });
     const listed = await gateway.providers(AbortSignal.timeout(LIMITS.healthCheckMs));
-    if (listed.length === 0) {
-      const found = gateway.resolve(undefined, "execute");
-      yield fair("models", found.ok ? "none" : found.failure.message, "`agent-runner demo` needs none.");
-    }
+    const found = gateway.resolve(undefined, "execute");
+    if (found.ok) yield good("default model", `${found.provider}/${found.model}`);
+    else
+      yield fair(
+        "default model",
+        found.failure.message,
+        "Agents that name a model, and `agent-runner demo`, work without.",
+      );
     for (const { name, health, isDefault } of listed) {
       const title = `model provider ${name}`;
       const detail = health.detail === "" ? health.status : health.detail;

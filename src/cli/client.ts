@@ -49,7 +49,12 @@ export class Client {
     const answer = await this.transport.send(request);
     const text = await answer.text();
     if (answer.status >= 400) throw refusal(answer.status, text);
-    return JSON.parse(text) as T;
+    try {
+      return JSON.parse(text) as T;
+    } catch {
+      const message = `what ${this.transport.where} answered is not agent-runner's: ${text.slice(0, 80)}`;
+      throw new FailureError(failure("unavailable", message));
+    }
   }
 
   get<T>(path: string): Promise<T> {

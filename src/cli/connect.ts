@@ -5,6 +5,7 @@ import { type Config, readConfig } from "../app/config.ts";
 import type { House } from "../app/house.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { Client, type Transport, wire } from "./client.ts";
+import { absolute, here } from "./here.ts";
 import { runningServer } from "./server-file.ts";
 
 /** Options that every command takes. */
@@ -20,7 +21,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 export function configOf(options: CommonOptions, more: Env = {}): Config {
   const env = {
     ...process.env,
-    ...(options.data === undefined ? {} : { AGENT_RUNNER_DATA: options.data }),
+    ...(options.data === undefined ? {} : { AGENT_RUNNER_DATA: absolute(options.data) }),
     ...(options.model === undefined ? {} : { AGENT_RUNNER_MODEL: options.model }),
     ...more,
   };
@@ -74,7 +75,7 @@ function over(url: string): Connection {
 }
 
 /** Loaded when it is needed: a command that talks to a server is there at once. */
-export async function openHouse(config: Config, near = process.cwd()): Promise<House> {
+export async function openHouse(config: Config, near = here()): Promise<House> {
   const { compose } = await import("../app/compose.ts");
   const project = projectOf(near, config.dataDir);
   return compose(config, project === null ? {} : { project });

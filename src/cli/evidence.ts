@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from "../base/json.ts";
+import { FailureError } from "../domain/errors.ts";
 import type { Artifact, RunDetail } from "../http/api.ts";
 import type { Client } from "./client.ts";
 
@@ -24,6 +25,8 @@ export interface Evidence {
   readonly diff: readonly FileLine[];
 }
 
+/** What the artifact store says of content that it cannot give. */
+const LOST: ReadonlySet<string> = new Set(["content_missing", "content_corrupt"]);
 const MOST_BYTES = 4_194_304;
 
 export async function evidenceOf(client: Client, detail: RunDetail): Promise<Evidence> {
@@ -67,7 +70,13 @@ function lineOf(gate: JsonObject): GateLine {
 async function read(client: Client, detail: RunDetail, name: string): Promise<string | null> {
   const artifact = detail.artifacts.findLast((one) => one.name === name);
   if (artifact === undefined || artifact.bytes > MOST_BYTES) return null;
-  return Buffer.from(await client.download(downloadPath(detail.id, artifact))).toString("utf8");
+  try {
+    return Buffer.from(await client.download(downloadPath(detail.id, artifact))).toString("utf8");
+  } catch (error) {
+    // The rest of the run can still be told.
+    if (error instanceof FailureError && LOST.has(error.failure.code)) return null;
+    throw error;
+  }
 }
 
 async function readJson(client: Client, detail: RunDetail, name: string): Promise<JsonObject | null> {

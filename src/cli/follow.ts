@@ -130,7 +130,7 @@ class Questions {
       const lines = createInterface({ input: process.stdin, output: process.stderr });
       try {
         // Ctrl-C at the question is meant for the run.
-        lines.on("SIGINT", () => process.emit("SIGINT"));
+        lines.on("SIGINT", () => process.emit("SIGINT", "SIGINT"));
         for (;;) {
           const said = (await lines.question("Approve? [y/n] ", { signal })).trim().toLowerCase();
           const answer = /^y(es)?$/.test(said) ? "approved" : /^n(o)?$/.test(said) ? "denied" : null;

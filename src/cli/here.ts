@@ -1,5 +1,4 @@
-import { isAbsolute, resolve } from "node:path";
-import type { CommonOptions } from "./connect.ts";
+import { isAbsolute, relative, resolve } from "node:path";
 
 /** Of package.json: they start this program from the package's folder, wherever they are typed. */
 const OWN_SCRIPTS: ReadonlySet<string> = new Set(["agent-runner", "demo", "start"]);
@@ -20,15 +19,18 @@ export function absolute(path: string): string {
 }
 
 /** What to type in front of another command, so that it reaches the same place. */
-export function commandLine(common: Pick<CommonOptions, "data" | "server">): string {
-  const name = ownScript()
-    ? "npm run agent-runner --"
-    : (process.argv[1] ?? "").endsWith(".ts")
-      ? `node ${quoted(process.argv[1] ?? "")}`
-      : "agent-runner";
+export function commandLine(common: { readonly data?: string; readonly server?: string }): string {
+  const name = ownScript() ? "npm run agent-runner --" : programName(process.argv[1] ?? "");
   const data = common.data === undefined ? "" : ` --data ${quoted(absolute(common.data))}`;
   const server = common.server === undefined ? "" : ` --server ${common.server}`;
   return `${name}${data}${server}`;
+}
+
+/** From a checkout it is started as a file; installed, by its name. */
+function programName(main: string): string {
+  if (!main.endsWith(".ts")) return "agent-runner";
+  const near = relative(process.cwd(), main);
+  return `node ${quoted(near.startsWith("..") ? main : near)}`;
 }
 
 export function quoted(text: string): string {

@@ -4,7 +4,7 @@ import { type CommonOptions, configOf } from "./connect.ts";
 import { onReload, onStop } from "./interrupts.ts";
 import { readSettings } from "./settings-file.ts";
 import type { Terminal } from "./terminal.ts";
-import { plain, plural } from "./text.ts";
+import { plural } from "./text.ts";
 
 /** Options of the commands that stay. */
 export interface ServeOptions {
@@ -12,13 +12,6 @@ export interface ServeOptions {
   readonly envFile?: string;
   /** For a process that must not outlive the one that started it. */
   readonly untilStdinEnds?: boolean;
-}
-
-/** Says what of the definitions could not be used: it was left out, and nothing else tells. */
-export function tellProblems(terminal: Terminal, house: House): void {
-  for (const { file, line, column, message } of house.problems) {
-    terminal.say(terminal.mark("yellow", `left out: ${plain(`${file}:${line}:${column}: ${message}`)}`));
-  }
 }
 
 /**
@@ -30,6 +23,8 @@ export async function workUntilStopped(of: {
   readonly terminal: Terminal;
   readonly common: CommonOptions;
   readonly options: ServeOptions;
+  /** Says that it works; called when signals are heard already, as whoever reads it may send one. */
+  readonly announce: () => void;
   /** Closes the doors, before the house drains. */
   readonly close: () => Promise<void>;
 }): Promise<void> {
@@ -38,6 +33,7 @@ export async function workUntilStopped(of: {
   const stopped = Promise.withResolvers<void>();
   onStop(() => stopped.resolve());
   if (options.untilStdinEnds) process.stdin.once("close", () => stopped.resolve()).resume();
+  of.announce();
   await stopped.promise;
   letGo();
   const { held } = house.worker;

@@ -46,6 +46,7 @@ export function failureOf(terminal: Pick<Terminal, "style">, detail: RunDetail):
   if (detail.failure === null) return [];
   const { code, message } = detail.failure;
   const remedy = remedyOf(code);
+  if (detail.status === "canceled") return [`${terminal.style("yellow", "canceled")}: ${plain(message)}`];
   return [
     `${terminal.style("red", "failed")}: ${plain(message)}\n${terminal.style("dim", `${code}${remedy === "" ? "" : `: ${remedy}`}`)}`,
   ];

@@ -35,7 +35,7 @@ export function createTerminal(json: boolean): Terminal {
     json,
     interactive: live && process.stdin.isTTY === true,
     live,
-    width: process.stderr.columns ?? WIDTH,
+    width: process.stderr.columns || WIDTH,
     result: (value, text) => out(json ? JSON.stringify(value, null, 2) : text()),
     event: (value, text) => out(json ? JSON.stringify(value) : text()),
     say: (text) => {

@@ -1,4 +1,5 @@
 import type { RunDetail } from "../http/api.ts";
+import type { Client } from "./client.ts";
 import type { Connection } from "./connect.ts";
 import { evidenceOf } from "./evidence.ts";
 import { EXIT, exitCodeOfRun } from "./exit.ts";
@@ -11,11 +12,14 @@ export interface WatchOptions extends Omit<FollowOptions, "client" | "signal"> {
   readonly connection: Connection;
 }
 
-/**
- * Follows a run to its end and tells what came of it; resolves to the exit code. Ctrl-C cancels the run, a second
- * one leaves; SIGTERM leaves it to others.
- */
-export async function watchRun(options: WatchOptions): Promise<number> {
+/** How watching ended; `detail` is `null` when the run was left to others. */
+export interface Watched {
+  readonly code: number;
+  readonly detail: RunDetail | null;
+}
+
+/** Follows a run to its end. Ctrl-C cancels the run, a second one leaves; SIGTERM leaves it to others. */
+export async function watchRun(options: WatchOptions): Promise<Watched> {
   const { connection, run, terminal, command } = options;
   const { client } = connection;
   const left = new AbortController();
@@ -32,20 +36,27 @@ export async function watchRun(options: WatchOptions): Promise<number> {
       const goesOn =
         connection.house === null ? "goes on" : `stands still until ${command} start (or worker)`;
       terminal.say(`left; ${run} ${goesOn}`);
-      return EXIT.terminated;
+      return { code: EXIT.terminated, detail: null };
     }
     const detail = await client.get<RunDetail>(`/runs/${run}`);
-    const evidence = await evidenceOf(client, detail);
-    terminal.result(detail, () => summaryText(terminal, detail, evidence));
-    if (end === "ended") return exitCodeOfRun(detail.status);
-    hintWaiting(terminal, detail, command);
-    return EXIT.waiting;
+    return { code: end === "ended" ? exitCodeOfRun(detail.status) : EXIT.waiting, detail };
   } finally {
     release();
   }
 }
 
-function hintWaiting(terminal: Terminal, detail: RunDetail, command: string): void {
+/** Tells what came of a run that was watched; `value` is what `--json` says. */
+export async function tellOutcome(
+  terminal: Terminal,
+  of: { readonly client: Client; readonly detail: RunDetail; readonly value?: unknown },
+): Promise<void> {
+  const { client, detail, value = detail } = of;
+  const evidence = await evidenceOf(client, detail);
+  terminal.result(value, () => summaryText(terminal, detail, evidence));
+}
+
+/** How to go on with a run that was not waited for. */
+export function hintWaiting(terminal: Terminal, detail: RunDetail, command: string): void {
   for (const approval of detail.approvals.filter(({ status }) => status === "pending")) {
     terminal.say(`Answer it with: ${command} answer ${approval.id} approve (or deny)`);
   }

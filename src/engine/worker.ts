@@ -94,7 +94,8 @@ export class Worker implements Service {
   }
 
   #onHint(hint: StoreHint): void {
-    if (hint.kind === "ready" || hint.kind === "lost") this.#nudge();
+    if (hint.kind === "lost" && hint.worker === this.#info.id) this.#lost();
+    if (hint.kind === "ready") this.#nudge();
     if (hint.kind === "stalled")
       this.#parts.log.warn({ ms: hint.ms }, "the event loop stood still; the lease was kept");
     if (hint.kind === "inbox") {
@@ -102,6 +103,13 @@ export class Worker implements Service {
         if (drive.claim.run === hint.run) void this.#fetchInbox([drive]);
       }
     }
+  }
+
+  /** Taken for dead: others drive its runs now, so whatever it still does for them ends at once. */
+  #lost(): void {
+    this.#joined = false;
+    for (const drive of this.#drives.values()) drive.abandon();
+    this.#nudge();
   }
 
   #poll(): void {
@@ -163,8 +171,7 @@ export class Worker implements Service {
     const limit = this.#slots - this.#drives.size;
     if (limit <= 0) return 0;
     const claims = await store.claim({ worker: this.#info.id, limit });
-    // Taken for dead while it was only slow: what it drove is fenced, and it starts anew.
-    if (claims === null) this.#joined = false;
+    if (claims === null) this.#lost();
     if (claims === null || claims.length === 0) return 0;
     const messages = await store.inbox(claims.map((claim) => claim.no));
     const inbox = Map.groupBy(messages, (message) => message.no);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createMemoryStore, type MemoryStore } from "../../src/adapters/store/memory/store.ts";
 import { newId } from "../../src/base/id.ts";
 import type { Log } from "../../src/contracts/log.ts";
-import type { RunStore, WorkerInfo } from "../../src/contracts/run-store.ts";
+import type { RunStore, StoreHint, WorkerInfo } from "../../src/contracts/run-store.ts";
 import type { EffectClass } from "../../src/domain/effect.ts";
 import { ok } from "../../src/domain/errors.ts";
 import type { Fact } from "../../src/domain/fact.ts";
@@ -93,6 +93,7 @@ interface Process {
   readonly time: ProcessTime;
   readonly info: WorkerInfo;
   readonly stop: () => void;
+  readonly listeners: ((hint: StoreHint) => void)[];
   /** Beats come from a thread of their own; a frozen process has none. */
   beating: boolean;
 }
@@ -150,7 +151,14 @@ export class World {
       processStart: String(number),
       slots: 3,
     };
-    const process: Process = { info, time, beating: true, worker: null as unknown as Worker, stop: () => {} };
+    const process: Process = {
+      info,
+      time,
+      beating: true,
+      listeners: [],
+      worker: null as unknown as Worker,
+      stop: () => {},
+    };
     const parts = this.#parts(process, number);
     const worker = new Worker(parts, info);
     const services = [createRescuer(parts), createTimers(parts)];
@@ -183,6 +191,11 @@ export class World {
     else void process.worker.stop(500).then(() => this.kill(process));
   }
 
+  /** The faults are over: every clock is right again. */
+  heal(): void {
+    for (const process of this.#processes) process.time.skewMs = 0;
+  }
+
   /** Longer than its lease without a beat, while its work goes on: a zombie when it wakes. */
   #freeze(process: Process): void {
     process.beating = false;
@@ -192,7 +205,11 @@ export class World {
   }
 
   #beat(): void {
-    for (const process of this.#processes) if (process.beating) this.memory.beat(process.info.id);
+    for (const { info, beating, listeners } of this.#processes) {
+      // The thread that beats is told first that the worker is not known any more.
+      if (beating && !this.memory.beat(info.id))
+        for (const tell of listeners) tell({ kind: "lost", worker: info.id });
+    }
     this.scheduler.after(LIMITS.beatMs, () => this.#beat());
   }
 
@@ -206,7 +223,7 @@ export class World {
         outside: this.outside,
         random: this.random,
         process: number,
-        onPerform: (did) => this.#judgePerform(did),
+        onPerform: (did) => this.#judgePerform({ ...did, process: number }),
       }),
       expressions: tinyExpressions,
       live: { publish() {}, subscribe: () => () => {} },
@@ -235,7 +252,12 @@ export class World {
       admit: (batch) => call(() => store.admit(batch)),
       join: (worker) => call(() => store.join(worker)),
       leave: (worker) => call(() => store.leave(worker)),
-      claim: (ask) => call(() => store.claim(ask)),
+      claim: (ask) =>
+        call(async () => {
+          const claims = await store.claim(ask);
+          for (const claim of claims ?? []) this.#driver.set(claim.run, process.info.pid);
+          return claims;
+        }),
       commit: (batch) =>
         call(async () => {
           if (this.#dieBefore === process) this.#die(process, "before");
@@ -249,7 +271,10 @@ export class World {
       wakeDue: (now, limit) => call(() => store.wakeDue(now - process.time.skewMs, limit)),
       reap: (now) => call(() => store.reap(now - process.time.skewMs)),
       facts: (no, after, limit) => call(() => store.facts(no, after, limit)),
-      watch: (listener) => store.watch((hint) => process.time.alive && listener(hint)),
+      watch: (listener) => {
+        process.listeners.push(listener);
+        return store.watch((hint) => process.time.alive && listener(hint));
+      },
     };
   }
 
@@ -266,9 +291,14 @@ export class World {
     readonly attempt: number;
     readonly key: string;
     readonly effect: EffectClass;
+    readonly process: number;
   }): void {
     const id = `${did.run}/${did.step}/${did.attempt}/${did.key}`;
     const before = this.outside.performed.filter((one) => one.id === id).length;
+    // A process that lost the run while it was in the middle of an effect may still finish it: no lease can stop the
+    // hand that is already moving. Its key makes that harmless, its writes are refused, and it must not be `manual`.
+    const zombie = this.#driver.get(did.run) !== did.process;
+    if (zombie && did.effect !== "manual") return;
     if (this.recorded.has(id))
       this.broken.push(`${id} (${did.effect}) was performed after its outcome was recorded`);
     if (did.effect === "manual" && before > 0 && !this.approvedAgain.has(id)) {
@@ -278,6 +308,8 @@ export class World {
       this.broken.push(`${id} (${did.effect}) was performed without a durable intent`);
   }
 
+  /** Which process claimed a run last. */
+  readonly #driver = new Map<string, number>();
   readonly recorded = new Set<string>();
   readonly intended = new Set<string>();
   readonly approvedAgain = new Set<string>();

@@ -2,6 +2,7 @@ import { formatDuration } from "../../base/duration.ts";
 import type { Agent, AgentListItem } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { tellDefinitions } from "../tell-definitions.ts";
 import { type Terminal, table } from "../terminal.ts";
 import { indent, oneLine, plain } from "../text.ts";
 import { withConnection } from "../with-connection.ts";
@@ -16,7 +17,8 @@ export function addAgents({ program, act }: Cli): void {
 }
 
 function agents({ common, terminal }: Call<object>, name: string | undefined): Promise<number> {
-  return withConnection(common, async ({ client }) => {
+  return withConnection(common, async ({ client, house }) => {
+    tellDefinitions(terminal, house);
     if (name === undefined) {
       const list = await client.get<{ readonly agents: readonly AgentListItem[] }>("/agents");
       terminal.result(list, () => listText(list.agents));

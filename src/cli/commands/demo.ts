@@ -13,7 +13,7 @@ import { absolute, commandLine, quoted } from "../here.ts";
 import { readInputs } from "../inputs.ts";
 import type { Terminal } from "../terminal.ts";
 import { indent, plain } from "../text.ts";
-import { watchRun } from "../watch.ts";
+import { tellOutcome, watchRun } from "../watch.ts";
 
 interface Options {
   readonly crash?: boolean;
@@ -28,9 +28,9 @@ const HELP = `
 Without options it needs no key and no network: a small project is copied into a folder for temporary files, and a
 scripted model changes it. Engine, agent, tools, gates and git are real.
 
-  agent-runner demo --crash                          kill the process in the middle of a step, and go on
-  agent-runner demo --live                           let your own provider do it
-  agent-runner demo --repo . --task "Fix the title"  on your own repository, with your own provider`;
+  agent-runner demo --crash                           # kill the process in the middle of a step, and go on
+  agent-runner demo --live                            # let your own provider do it
+  agent-runner demo --repo . --task "Fix the title"   # on your own repository, with your own provider`;
 
 export function addDemo({ program, act }: Cli): void {
   program
@@ -142,18 +142,27 @@ async function perform(of: Performance): Promise<number> {
   const { client } = connection;
   const run = await client.post<Run>("/runs", { workflow: "code-change", inputs: plan.inputs });
   const watched = { connection, run: run.id, terminal, command, verbose: options.verbose === true };
-  const code = options.crash
+  const crashed = options.crash
     ? await crashAndGoOn({ ...watched, dataDir: of.dataDir, env: plan.env })
-    : await watchRun({ ...watched, noWait: false });
-  await conclude(of, { run: run.id, command });
+    : { ...(await watchRun({ ...watched, noWait: false })), proof: null };
+  const { code, detail, proof } = crashed;
+  if (detail === null) return code;
+  terminal.say("");
+  await tellOutcome(terminal, {
+    client,
+    detail,
+    value: proof === null ? { run: detail } : { run: detail, crash: proof },
+  });
+  await conclude(of, detail, command);
   return code;
 }
 
 async function conclude(
   { connection, plan, options, terminal }: Performance,
-  { run, command }: { readonly run: string; readonly command: string },
+  detail: RunDetail,
+  command: string,
 ): Promise<void> {
-  const detail = await connection.client.get<RunDetail>(`/runs/${run}`);
+  const run = detail.id;
   const { commit } = await evidenceOf(connection.client, detail);
   const next = [`${command} show ${run}`, `${command} events ${run}`, `${command} artifacts ${run}`];
   if (commit !== null) {

@@ -1,11 +1,11 @@
-import type { Event, EventPage, LiveEvent } from "../../http/api.ts";
+import type { Event, EventPage, LiveEvent, RunDetail } from "../../http/api.ts";
 import { type Call, type Cli, wholeNumber } from "../command.ts";
-import type { Connection } from "../connect.ts";
+import type { CommonOptions, Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { onStop } from "../interrupts.ts";
 import type { Terminal } from "../terminal.ts";
 import { localTime, plain } from "../text.ts";
-import { withConnection } from "../with-connection.ts";
+import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
 interface Options {
   readonly follow?: boolean;
@@ -28,11 +28,12 @@ export function addEvents({ program, act }: Cli): void {
 
 function events({ options, common, terminal }: Call<Options>, run: string): Promise<number> {
   const read = options.follow ? follow : pages;
-  return withConnection(common, (connection) => read(connection, run, { options, terminal }));
+  return withConnection(common, (connection) => read(connection, run, { options, common, terminal }));
 }
 
 interface Of {
   readonly options: Options;
+  readonly common: CommonOptions;
   readonly terminal: Terminal;
 }
 
@@ -46,7 +47,14 @@ async function pages({ client }: Connection, run: string, { options, terminal }:
   }
 }
 
-async function follow({ client }: Connection, run: string, { options, terminal }: Of): Promise<number> {
+async function follow(
+  connection: Connection,
+  run: string,
+  { options, common, terminal }: Of,
+): Promise<number> {
+  const { client } = connection;
+  const { ended_at } = await client.get<RunDetail>(`/runs/${encodeURIComponent(run)}`);
+  if (ended_at === null) await hintNobodyWorks(connection, terminal, common);
   const left = new AbortController();
   let code: number = EXIT.ok;
   const release = onStop((signal) => {

@@ -36,9 +36,9 @@ async function fakeModels({ options, terminal }: Call<Options>): Promise<number>
     OLLAMA_HOST: url,
   };
   const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  terminal.result({ url, env }, () => `listening on ${url}; use it with one of\n${indent(lines.join("\n"))}`);
   const stopped = Promise.withResolvers<void>();
   onStop(() => stopped.resolve());
+  terminal.result({ url, env }, () => `listening on ${url}; use it with one of\n${indent(lines.join("\n"))}`);
   await stopped.promise;
   await server.close();
   return EXIT.ok;

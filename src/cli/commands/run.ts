@@ -6,7 +6,8 @@ import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { absolute, commandLine, here } from "../here.ts";
 import { type InputOptions, readInputs } from "../inputs.ts";
-import { watchRun } from "../watch.ts";
+import { tellDefinitions } from "../tell-definitions.ts";
+import { hintWaiting, tellOutcome, watchRun } from "../watch.ts";
 import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
 interface Options extends InputOptions {
@@ -57,7 +58,8 @@ function run(call: Call<Options>, workflow: string): Promise<number> {
 
 async function runWith(connection: Connection, call: Call<Options>, workflow: string): Promise<number> {
   const { options, common, terminal } = call;
-  const { client } = connection;
+  const { client, house } = connection;
+  tellDefinitions(terminal, house);
   const { inputs: schema } = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
   const inputs = await readInputs(options, schema as JsonObject);
   const started = await start(connection, { workflow, inputs, options });
@@ -69,7 +71,7 @@ async function runWith(connection: Connection, call: Call<Options>, workflow: st
     return EXIT.ok;
   }
   terminal.say(`${terminal.mark("bold", started.id)}  ${started.workflow}`);
-  return watchRun({
+  const { code, detail } = await watchRun({
     connection,
     run: started.id,
     terminal,
@@ -77,6 +79,9 @@ async function runWith(connection: Connection, call: Call<Options>, workflow: st
     noWait: !options.wait,
     command,
   });
+  if (detail !== null) await tellOutcome(terminal, { client, detail });
+  if (detail !== null && code === EXIT.waiting) hintWaiting(terminal, detail, command);
+  return code;
 }
 
 function start(

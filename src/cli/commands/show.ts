@@ -26,6 +26,7 @@ function show({ common, terminal }: Call<object>, run: string): Promise<number> 
       [
         ...(evidence === null ? [] : [summaryText(terminal, detail, evidence)]),
         stepsText(terminal, detail),
+        evidence?.diff.length === 0 ? filesText(detail) : "",
         waitsText(detail, commandLine(common)),
         childrenText(terminal, detail),
       ]
@@ -80,6 +81,12 @@ function waitsText(detail: RunDetail, command: string): string {
   }
   if (detail.paused) lines.push(`paused\n  ${command} resume ${detail.id}`);
   return lines.length === 0 ? "" : `waiting\n${indent(lines.join("\n"))}`;
+}
+
+/** While there is no diff yet. */
+function filesText({ progress }: RunDetail): string {
+  const files = progress.changed_files;
+  return files.length === 0 ? "" : `changed so far\n${indent(plain(files.join("\n")))}`;
 }
 
 function childrenText(terminal: Terminal, detail: RunDetail): string {

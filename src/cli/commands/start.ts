@@ -5,13 +5,13 @@ import { productVersion } from "../../app/version.ts";
 import { FailureError } from "../../domain/errors.ts";
 import type { HttpServer } from "../../http/server.ts";
 import { type Call, type Cli, wholeNumber } from "../command.ts";
-import { configOf, openHouse } from "../connect.ts";
+import { configOf, openHouse, projectOf } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { here } from "../here.ts";
-import { type ServeOptions, tellProblems, workUntilStopped } from "../serve.ts";
-import { noteServer, refuseSecondServer } from "../server-file.ts";
+import { type ServeOptions, workUntilStopped } from "../serve.ts";
+import { noteServer, type RunningServer, refuseSecondServer } from "../server-file.ts";
 import { readSettings } from "../settings-file.ts";
-import type { Terminal } from "../terminal.ts";
+import { tellDefinitions, tellProject } from "../tell-definitions.ts";
 import { MOST_SLOTS } from "./worker.ts";
 
 interface Options extends ServeOptions {
@@ -45,17 +45,24 @@ async function start({ options, common, terminal }: Call<Options>): Promise<numb
   await refuseSecondServer(config.dataDir);
   const house = await openHouse(config, here());
   try {
-    tellProblems(terminal, house);
+    tellProject(terminal, projectOf(here(), config.dataDir));
+    tellDefinitions(terminal, house);
     const { createHttpServer } = await import("../../http/server.ts");
     const logger = pino({ level: config.logLevel, base: null }, pino.destination(2));
     const server = createHttpServer({ ...house.operations, logger, version: productVersion() });
     try {
-      const withdraw = await open({ server, config, house, terminal, work: options.worker });
+      const { note, withdraw } = await open({ server, config, house, work: options.worker });
+      const state = { ...note, data: config.dataDir };
       await workUntilStopped({
         house,
         terminal,
         common,
         options,
+        announce: () =>
+          terminal.result(
+            state,
+            () => `agent-runner ${productVersion()} on ${note.url}, data in ${config.dataDir}`,
+          ),
         close: () => server.close().then(withdraw),
       });
     } finally {
@@ -80,10 +87,9 @@ async function open(of: {
   readonly server: HttpServer;
   readonly config: Config;
   readonly house: House;
-  readonly terminal: Terminal;
   readonly work: boolean;
-}): Promise<() => Promise<void>> {
-  const { server, config, house, terminal } = of;
+}): Promise<{ readonly note: RunningServer; readonly withdraw: () => Promise<void> }> {
+  const { server, config, house } = of;
   const listening = await server.listen({ host: config.host, port: config.port });
   if (!listening.ok) throw new FailureError(listening.failure);
   const { url } = listening.value;
@@ -95,9 +101,5 @@ async function open(of: {
     await withdraw();
     throw error;
   }
-  terminal.result(
-    { ...note, data: config.dataDir },
-    () => `agent-runner ${productVersion()} on ${url}, data in ${config.dataDir}`,
-  );
-  return withdraw;
+  return { note, withdraw };
 }

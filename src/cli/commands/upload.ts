@@ -1,4 +1,6 @@
 import { basename } from "node:path";
+import { isJsonObject } from "../../base/json.ts";
+import { FailureError } from "../../domain/errors.ts";
 import type { Diagnostic, Workflow } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
 import { diagnosticsText } from "../diagnostics.ts";
@@ -22,7 +24,13 @@ interface Uploaded {
 async function upload({ common, terminal }: Call<object>, file: string): Promise<number> {
   const source = await readText(file, "upload");
   return withConnection(common, async ({ client }) => {
-    const saved = await client.post<Uploaded>("/workflows", { source, file: basename(file) });
+    const request = { source, file: basename(file) };
+    const saved = await client.post<Uploaded>("/workflows", request).catch((error: unknown) => {
+      const diagnostics = diagnosticsIn(error);
+      if (diagnostics.length > 0)
+        terminal.say(`${diagnosticsText(terminal, diagnostics, { source, level: "error" })}\n`);
+      throw error;
+    });
     if (saved.warnings.length > 0)
       terminal.say(diagnosticsText(terminal, saved.warnings, { source, level: "warning" }));
     const { name, hash } = saved.workflow;
@@ -32,4 +40,11 @@ async function upload({ common, terminal }: Call<object>, file: string): Promise
     );
     return EXIT.ok;
   });
+}
+
+/** What a refusal says of the places in the file. */
+function diagnosticsIn(error: unknown): readonly Diagnostic[] {
+  const details = error instanceof FailureError ? error.failure.details : undefined;
+  if (!isJsonObject(details) || !Array.isArray(details.diagnostics)) return [];
+  return details.diagnostics as unknown as readonly Diagnostic[];
 }

@@ -1,10 +1,11 @@
 import { Option } from "commander";
 import { type Call, type Cli, wholeNumber } from "../command.ts";
-import { configOf, openHouse } from "../connect.ts";
+import { configOf, openHouse, projectOf } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { here } from "../here.ts";
-import { type ServeOptions, tellProblems, workUntilStopped } from "../serve.ts";
+import { type ServeOptions, workUntilStopped } from "../serve.ts";
 import { readSettings } from "../settings-file.ts";
+import { tellDefinitions, tellProject } from "../tell-definitions.ts";
 import { plural } from "../text.ts";
 
 export const MOST_SLOTS = 10_000;
@@ -24,10 +25,12 @@ async function worker({ options, common, terminal }: Call<ServeOptions>): Promis
   const slots = options.slots === undefined ? {} : { AGENT_RUNNER_SLOTS: String(options.slots) };
   const config = configOf(common, { ...settings, ...slots });
   const house = await openHouse(config, here());
-  tellProblems(terminal, house);
+  tellProject(terminal, projectOf(here(), config.dataDir));
+  tellDefinitions(terminal, house);
   await house.start();
   const state = { data: config.dataDir, pid: process.pid, slots: config.slots };
-  terminal.result(state, () => `working on ${config.dataDir} with ${plural(config.slots, "slot")}`);
-  await workUntilStopped({ house, terminal, common, options, close: async () => {} });
+  const announce = () =>
+    terminal.result(state, () => `working on ${config.dataDir} with ${plural(config.slots, "slot")}`);
+  await workUntilStopped({ house, terminal, common, options, announce, close: async () => {} });
   return EXIT.ok;
 }

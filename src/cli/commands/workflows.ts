@@ -2,6 +2,7 @@ import { isJsonObject, type Json } from "../../base/json.ts";
 import type { Workflow, WorkflowListItem } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
 import { EXIT } from "../exit.ts";
+import { tellDefinitions } from "../tell-definitions.ts";
 import { type Terminal, table } from "../terminal.ts";
 import { indent, oneLine, plain } from "../text.ts";
 import { withConnection } from "../with-connection.ts";
@@ -22,7 +23,8 @@ export function addWorkflows({ program, act }: Cli): void {
 }
 
 function workflows({ common, terminal, options }: Call<Options>, name: string | undefined): Promise<number> {
-  return withConnection(common, async ({ client }) => {
+  return withConnection(common, async ({ client, house }) => {
+    tellDefinitions(terminal, house);
     if (name === undefined) {
       const list = await client.get<{ readonly workflows: readonly WorkflowListItem[] }>("/workflows");
       terminal.result(list, () => listText(list.workflows));

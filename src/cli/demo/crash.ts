@@ -6,7 +6,7 @@ import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import type { Terminal } from "../terminal.ts";
 import { plural } from "../text.ts";
-import { watchRun } from "../watch.ts";
+import { type Watched, watchRun } from "../watch.ts";
 
 export interface CrashOptions {
   readonly connection: Connection;
@@ -23,11 +23,25 @@ export interface CrashOptions {
 const STOP_MS = 15_000;
 const EDIT = /^(edit|write|apply_patch) /;
 
+/** What the journal says afterwards. */
+export interface CrashProof {
+  /** Effects that are recorded. */
+  readonly effects: number;
+  /** Of them, those from before the kill. */
+  readonly before_kill: number;
+  /** Keys of effects that are recorded more than once: there must be none. */
+  readonly repeated: readonly string[];
+  /** How often another process took the run over. */
+  readonly taken_over: number;
+}
+
 /**
  * Lets another process drive the run, kills that without warning in the middle of a step, once a file was changed,
- * and lets a second one go on. Resolves to the exit code; it is a failure when anything was done twice.
+ * and lets a second one go on. The proof is `null` when the run did not complete.
  */
-export async function crashAndGoOn(options: CrashOptions): Promise<number> {
+export async function crashAndGoOn(
+  options: CrashOptions,
+): Promise<Watched & { readonly proof: CrashProof | null }> {
   const { connection, run, terminal } = options;
   const state = { worker: startWorker(options), edited: false, killedAt: 0, restarted: Promise.resolve() };
   const onEvent = (event: Event) => {
@@ -54,10 +68,11 @@ export async function crashAndGoOn(options: CrashOptions): Promise<number> {
     );
   };
   try {
-    const code = await watchRun({ ...options, noWait: false, onEvent });
+    const watched = await watchRun({ ...options, noWait: false, onEvent });
     await state.restarted;
-    if (code !== EXIT.ok) return code;
-    return await proof(connection.client, { run, terminal, killedAt: state.killedAt });
+    if (watched.code !== EXIT.ok) return { ...watched, proof: null };
+    const proof = await readProof(connection.client, run, state.killedAt);
+    return { ...watched, code: tellProof(terminal, proof), proof };
   } finally {
     await state.restarted;
     await stopWorker(state.worker);
@@ -66,10 +81,13 @@ export async function crashAndGoOn(options: CrashOptions): Promise<number> {
 
 function startWorker({ dataDir, env }: CrashOptions): ChildProcess {
   const [, main = ""] = process.argv;
-  const args = [...process.execArgv, main, "worker", "--until-stdin-ends", "--data", dataDir];
+  const args = [...process.execArgv, main, "worker", "--json", "--until-stdin-ends", "--data", dataDir];
   return spawn(process.execPath, args, {
     env: { ...process.env, AGENT_RUNNER_LOG: "error", ...env },
     stdio: ["pipe", "ignore", "inherit"],
+    // Out of reach of Ctrl-C, which is meant for the run: the worker ends with its stdin.
+    detached: process.platform !== "win32",
+    windowsHide: true,
   });
 }
 
@@ -83,11 +101,7 @@ async function stopWorker(worker: ChildProcess): Promise<void> {
 }
 
 /** Reads the journal back and counts: every effect must be recorded once. */
-async function proof(
-  client: Client,
-  of: { readonly run: string; readonly terminal: Terminal; readonly killedAt: number },
-): Promise<number> {
-  const { run, terminal, killedAt } = of;
+async function readProof(client: Client, run: string, killedAt: number): Promise<CrashProof> {
   const counts = new Map<string, number>();
   let before = 0;
   let takenOver = 0;
@@ -98,16 +112,20 @@ async function proof(
     counts.set(key, (counts.get(key) ?? 0) + 1);
     if (event.seq <= killedAt) before += 1;
   }
-  const repeated = [...counts].filter(([, count]) => count > 1);
-  if (killedAt === 0 || takenOver === 0) {
+  const repeated = [...counts].filter(([, count]) => count > 1).map(([key]) => key);
+  return { effects: counts.size, before_kill: before, repeated, taken_over: takenOver };
+}
+
+function tellProof(terminal: Terminal, proof: CrashProof): number {
+  if (proof.before_kill === 0 || proof.taken_over === 0) {
     terminal.say("The run ended before its process could be killed, so this time it shows nothing.");
     return EXIT.failed;
   }
-  if (repeated.length > 0) {
-    terminal.say(terminal.mark("red", `Done more than once: ${repeated.map(([key]) => key).join(", ")}`));
+  if (proof.repeated.length > 0) {
+    terminal.say(terminal.mark("red", `Done more than once: ${proof.repeated.join(", ")}`));
     return EXIT.failed;
   }
-  const line = `${plural(counts.size, "effect")} in the journal, each recorded once; the ${before} from before the kill were not repeated.`;
+  const line = `${plural(proof.effects, "effect")} in the journal, each recorded once; the ${proof.before_kill} from before the kill were not repeated.`;
   terminal.say(`\n${terminal.mark("green", line)}`);
   return EXIT.ok;
 }
