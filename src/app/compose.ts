@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
@@ -22,7 +21,7 @@ import type { Action, Actions } from "../contracts/action.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
-import { FailureError, failure } from "../domain/errors.ts";
+import { FailureError } from "../domain/errors.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { createCollector } from "../engine/services/collector.ts";
@@ -35,6 +34,7 @@ import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
+import { makeDataFolder } from "./data-folder.ts";
 import type { House } from "./house.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
@@ -55,7 +55,7 @@ const ASK_TIMEOUT_MS = 3_600_000;
 /** Builds the house: the only place where it is chosen who fulfils which contract. */
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
   const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
-  await makeFolder(config.dataDir);
+  await makeDataFolder(config.dataDir);
   const sqlite = await openSqliteStore({
     path: join(config.dataDir, "agent-runner.db"),
     clock: systemClock,
@@ -67,13 +67,6 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
     await sqlite.close();
     throw error;
   }
-}
-
-async function makeFolder(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    const code = error.code === "ENOSPC" ? "disk_full" : "read_only";
-    throw new FailureError(failure(code, `the data folder ${dir} cannot be made: ${error.message}`));
-  });
 }
 
 interface Ground {

@@ -27,7 +27,7 @@ const full = await codeOf(store.put(big));
 const temporary = leftovers().length;
 rmSync(join(disk, "ballast"));
 const afterwards = await codeOf(store.put(big));
-spawnSync("mount", ["-o", "remount,ro", disk]);
+spawnSync("mount", ["-o", "remount,bind,ro", disk]);
 const readOnly = await codeOf(store.put("another"));
 const stillThere = (await store.get(small.sha256)) !== null;
 process.stdout.write(JSON.stringify({ full, temporary, afterwards, readOnly, stillThere }));

@@ -50,7 +50,7 @@ await opened.close();
 const again = await openSqliteStore({ path, clock, beats: "none" });
 const reopened = (await again.store.facts(claim.no, 0, 20_000)).length;
 await again.close();
-spawnSync("mount", ["-o", "remount,ro", disk]);
+spawnSync("mount", ["-o", "remount,bind,ro", disk]);
 const readOnly = await codeOf(openSqliteStore({ path, clock, beats: "none" }));
 const consistent = inJournal === written && reopened === written + 1;
 process.stdout.write(

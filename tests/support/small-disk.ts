@@ -18,7 +18,7 @@ export function canMountSmallDisk(): boolean {
 
 /**
  * Runs a TypeScript file with a real, tiny file system as its only argument, and gives back the JSON it printed last.
- * The script can make it read-only by running `mount -o remount,ro`. It is gone when the script ends.
+ * The script can make it read-only by running `mount -o remount,bind,ro`. It is gone when the script ends.
  */
 export function runOnSmallDisk(script: URL, kib: number): unknown {
   const folder = mkdtempSync(join(tmpdir(), "agent-runner-disk-"));

@@ -30,11 +30,17 @@ export class Connection {
         readOnly: options.readOnly ?? false,
         timeout: options.busyTimeoutMs,
       });
+    } catch (error) {
+      throw storeFailure(error, options.path);
+    }
+    try {
       this.#configure(options);
       this.#begin = this.db.prepare("BEGIN IMMEDIATE");
       this.#commit = this.db.prepare("COMMIT");
       this.#rollback = this.db.prepare("ROLLBACK");
     } catch (error) {
+      // One left open would lend what it could not do (write) to every later connection of this process.
+      this.db.close();
       throw storeFailure(error, options.path);
     }
   }
