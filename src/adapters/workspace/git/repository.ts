@@ -1,5 +1,6 @@
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
+import { FailureError } from "../../../domain/errors.ts";
 import { guardConfig, type RepositoryConfig } from "./config-guard.ts";
 import { refuse } from "./failures.ts";
 import type { Git, Scope } from "./git.ts";
@@ -26,28 +27,35 @@ export interface GitContext {
   readonly signal: AbortSignal;
 }
 
+/** git does not say which folder it was asked about. */
+async function ask(
+  { git, signal }: GitContext,
+  path: string,
+  of: { readonly cwd: string; readonly question: readonly string[] },
+): Promise<{ readonly text: string }> {
+  try {
+    return await git.run(of.question, { scope: { cwd: of.cwd }, signal, failAs: "not_a_repository" });
+  } catch (error) {
+    if (!(error instanceof FailureError) || error.failure.code !== "not_a_repository") throw error;
+    return refuse("not_a_repository", `repo "${path}" is no git repository: ${error.failure.message}`);
+  }
+}
+
 /** Finds the repository at exactly this path. git's own check of ownership (`safe.directory`) applies. */
 export async function discover(context: GitContext, path: string): Promise<Repository> {
   if (!isAbsolute(path)) refuse("not_a_repository", `repo "${path}" is not an absolute path.`);
   const real = await realpath(path).catch(() => null);
   if (real === null) refuse("not_a_repository", `repo "${path}" does not exist.`);
+  if (!(await stat(real)).isDirectory()) refuse("not_a_repository", `repo "${path}" is not a folder.`);
   const question = ["rev-parse", "--absolute-git-dir", "--git-common-dir", "--is-bare-repository"];
-  const { text } = await context.git.run(question, {
-    scope: { cwd: real },
-    signal: context.signal,
-    failAs: "not_a_repository",
-  });
+  const { text } = await ask(context, path, { cwd: real, question });
   const [gitDir = "", common = "", isBare] = text.split("\n");
   const commonDir = resolve(real, common);
   if (isBare === "true") {
     if ((await realpath(gitDir)) === real) return { gitDir, commonDir, workTree: null };
     refuse("not_a_repository", `repo "${path}" is inside the repository ${gitDir}; name that one.`);
   }
-  const top = await context.git.run(["rev-parse", "--show-toplevel"], {
-    scope: { cwd: real },
-    signal: context.signal,
-    failAs: "not_a_repository",
-  });
+  const top = await ask(context, path, { cwd: real, question: ["rev-parse", "--show-toplevel"] });
   const workTree = resolve(top.text.replace(/\n$/, ""));
   if ((await realpath(workTree)) !== real) {
     refuse(
