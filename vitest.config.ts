@@ -7,6 +7,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Of one file's concurrent tests, which wait for pauses between tries rather than for the processor.
+    maxConcurrency: 16,
     coverage: {
       provider: "v8",
       include: ["src/domain/**/*.ts", "src/base/**/*.ts"],
