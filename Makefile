@@ -10,6 +10,7 @@ start: $(STAMP)
 
 test: $(STAMP)
 	npm run --silent check
+	npm run --silent coverage
 	npm run --silent test
 
 check: $(STAMP)

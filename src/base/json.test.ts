@@ -39,4 +39,9 @@ describe("canonicalJson", () => {
     );
     expect(canonicalJson({ b: 1, a: { d: 2, c: 3 } })).toBe('{"a":{"c":3,"d":2},"b":1}');
   });
+
+  it("leaves out members without a value, as JSON does", () => {
+    const holed: Record<string, Json | undefined> = { a: 1, b: undefined };
+    expect(canonicalJson(holed as Json)).toBe(JSON.stringify(holed));
+  });
 });

@@ -32,14 +32,25 @@ export interface Clipped {
   readonly elided: number;
 }
 
-/** Head and tail of a long text, with the cut made visible and measured, so that no reader takes it for the whole. */
+/**
+ * Head and tail of a long text, `maxChars` of it in all, with the cut made visible and measured, so that no reader
+ * takes it for the whole. The mark comes on top; a text that it would make no shorter stays whole. No character is
+ * cut in two.
+ */
 export function clip(text: string, maxChars: number): Clipped {
-  if (text.length <= maxChars) return { text, elided: 0 };
-  const head = Math.ceil(maxChars / 2);
-  const tail = maxChars - head;
-  const elided = text.length - head - tail;
-  const shown = `${text.slice(0, head)}\n… [${elided} characters left out] …\n${tail > 0 ? text.slice(-tail) : ""}`;
-  return { text: shown, elided };
+  const half = Math.ceil(maxChars / 2);
+  const head = half - (splitsPair(text, half) ? 1 : 0);
+  const from = text.length - (maxChars - half);
+  const tail = from + (splitsPair(text, from) ? 1 : 0);
+  const elided = tail - head;
+  const mark = `\n… [${elided} characters left out] …\n`;
+  if (elided <= mark.length) return { text, elided: 0 };
+  return { text: text.slice(0, head) + mark + text.slice(tail), elided };
+}
+
+/** Whether a cut at `at` would part the two halves of one character. */
+function splitsPair(text: string, at: number): boolean {
+  return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(Math.max(0, at - 1), at + 1));
 }
 
 /** "Fix the login page!" → "fix-the-login-page": safe in a branch name and a path on every system. */

@@ -1,7 +1,5 @@
 import { isJsonObject, type Json } from "../base/json.ts";
-import type { Failure } from "./errors.ts";
-import type { FactBody } from "./fact.ts";
-import type { EndedRunStatus } from "./run.ts";
+import type { FactBody, FactOf } from "./fact.ts";
 import type { RunState } from "./state.ts";
 
 /** What of a stored message the domain looks at. */
@@ -65,20 +63,14 @@ function answered(state: RunState, message: Received): readonly FactBody[] {
   ];
 }
 
-function childEnded(state: RunState, message: Received): readonly FactBody[] {
-  const { body } = message;
-  const child = isJsonObject(body) && typeof body.run === "string" ? state.children.get(body.run) : undefined;
-  if (!child || child.ended !== null || !isJsonObject(body)) return [];
-  const status = body.status as EndedRunStatus;
-  return [
-    {
-      kind: "child_ended",
-      run: child.run,
-      status,
-      output: body.output ?? null,
-      failure: (body.failure ?? null) as Failure | null,
-    },
-  ];
+/** What a store posts to the parent when a run ends. */
+type ChildEnd = Omit<FactOf<"child_ended">, "kind">;
+
+function childEnded(state: RunState, { body }: Received): readonly FactBody[] {
+  const run = textOf(body, "run") ?? "";
+  if (state.children.get(run)?.ended !== null) return [];
+  const { status, output, failure } = body as unknown as ChildEnd;
+  return [{ kind: "child_ended", run, status, output, failure }];
 }
 
 function textOf(body: Json, key: string): string | null {

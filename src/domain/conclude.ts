@@ -3,10 +3,10 @@ import { type Failure, failure } from "./errors.ts";
 import type { FactBody } from "./fact.ts";
 import { LIMITS } from "./limits.ts";
 import type { Outcome } from "./outcome.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, plannedIn } from "./plan.ts";
 import { retryAt } from "./retry.ts";
 import { scopeOf } from "./scope.ts";
-import type { RunState, StepState } from "./state.ts";
+import { type RunState, type StepState, stepIn } from "./state.ts";
 import type { Expressions } from "./workflow.ts";
 
 export interface Done {
@@ -26,8 +26,7 @@ export interface ConcludeInput {
 
 /** The facts that an attempt's end stands for. Pure. */
 export function conclude(state: RunState, done: Done, input: ConcludeInput): readonly FactBody[] {
-  const step = state.steps.get(done.step);
-  if (!step) return [];
+  const step = stepIn(state, done.step);
   const { outcome } = done;
   switch (outcome.kind) {
     case "succeeded":
@@ -47,10 +46,10 @@ function succeeded(
   of: { readonly done: Done; readonly output: Json; readonly input: ConcludeInput },
 ): FactBody {
   const { done, input } = of;
-  const mapping = input.plan.byId.get(step.spec)?.spec.outputs;
+  const mapping = plannedIn(input.plan, step.spec).spec.outputs;
   let output = of.output;
   if (mapping) {
-    const scope = { ...scopeOf(input.run, state, { success: true, failure: false }), result: of.output };
+    const scope = { ...scopeOf(input, state, { success: true, failure: false }), result: of.output };
     const named: Record<string, Json> = {};
     for (const [name, expression] of Object.entries(mapping)) {
       const said = input.expressions.evaluate(expression, scope);
@@ -73,9 +72,9 @@ function failed(
   of: { readonly attempt: number; readonly failure: Failure; readonly input: ConcludeInput },
 ): FactBody {
   const { attempt, input } = of;
-  const policy = input.plan.byId.get(step.spec)?.spec.retry;
+  const policy = plannedIn(input.plan, step.spec).spec.retry;
   const nextAt =
-    policy && !state.cancel && attempt < LIMITS.stepAttempts
+    !state.cancel && attempt < LIMITS.stepAttempts
       ? retryAt(policy, { attempt, failure: of.failure }, { now: input.now, random: input.random })
       : null;
   if (nextAt === null) return { kind: "step_failed", step: step.id, attempt, failure: of.failure };

@@ -1,3 +1,5 @@
+// Long because every rule of the graph stands beside its neighbours: what one allows, the next must not forbid.
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fold } from "./evolve.ts";

@@ -1,7 +1,7 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { Fact, FactOf, RunRequest } from "./fact.ts";
 import { hasRunEnded, hasStepEnded, type StepStatus } from "./run.ts";
-import { effectId, parseStepId, type RunState, type StepState } from "./state.ts";
+import { type ExpandedState, effectId, parseStepId, type RunState, type StepState } from "./state.ts";
 
 export function initialState(request: RunRequest): RunState {
   return {
@@ -144,7 +144,7 @@ function applyToStep(state: RunState, fact: StepFact): void {
     case "step_expanded":
       step.status = "running";
       step.startedAt = fact.at;
-      step.items = fact.items;
+      step.expanded = { items: fact.items, begun: 0, open: new Set(), failed: null };
       return;
     case "step_waiting":
       step.status = "waiting";
@@ -160,14 +160,14 @@ function applyToStep(state: RunState, fact: StepFact): void {
     case "step_succeeded":
       step.output = fact.output;
       step.failure = null;
-      return endStep(step, "succeeded", fact.at);
+      return endStep(state, step, { status: "succeeded", at: fact.at });
     case "step_failed":
       step.failure = fact.failure;
-      return endStep(step, "failed", fact.at);
+      return endStep(state, step, { status: "failed", at: fact.at });
     case "step_skipped":
-      return endStep(step, "skipped", fact.at);
+      return endStep(state, step, { status: "skipped", at: fact.at });
     case "step_canceled":
-      return endStep(step, "canceled", fact.at);
+      return endStep(state, step, { status: "canceled", at: fact.at });
     case "effect_intended":
     case "effect_recorded":
     case "effect_uncertain":
@@ -196,17 +196,40 @@ function stepOf(state: RunState, id: string): StepState {
     waits: [],
     resolved: new Map(),
     effects: new Map(),
-    items: null,
+    expanded: null,
   };
+  if (index !== null) {
+    const each = expandedOf(state, step);
+    assert(index === each.begun, `instance ${id} does not follow ${each.begun} others`);
+    each.begun += 1;
+    each.open.add(step);
+  }
   state.steps.set(id, step);
   return step;
 }
 
-function endStep(step: StepState, status: StepStatus, at: number): void {
-  step.status = status;
-  step.endedAt = at;
+/** The foreach that a step is an instance of. */
+function expandedOf(state: RunState, instance: StepState): ExpandedState {
+  const expanded = state.steps.get(instance.spec)?.expanded;
+  assert(expanded, `${instance.id} is an instance of nothing`);
+  return expanded;
+}
+
+function endStep(
+  state: RunState,
+  step: StepState,
+  end: { readonly status: StepStatus; readonly at: number },
+): void {
+  step.status = end.status;
+  step.endedAt = end.at;
   step.retryAt = null;
   step.waits = [];
+  const { index, failure } = step;
+  if (index === null) return;
+  const each = expandedOf(state, step);
+  each.open.delete(step);
+  if (end.status !== "failed" || failure === null) return;
+  if (each.failed === null || index < each.failed.index) each.failed = { index, failure };
 }
 
 function wake(state: RunState, step: StepState, fact: FactOf<"step_woken">): void {
@@ -225,6 +248,7 @@ function applyEffect(
   fact: FactOf<"effect_intended"> | FactOf<"effect_recorded"> | FactOf<"effect_uncertain">,
 ): void {
   const id = effectId(fact.attempt, fact.key);
+  assert(step.attempt > 0, `effect ${id} of ${step.id}, which has not begun`);
   const known = step.effects.get(id);
   if (fact.kind === "effect_intended") {
     assert(!known || known.result === null, `effect ${id} of ${step.id} has its outcome already`);

@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.ts";
 import type { Json } from "../base/json.ts";
 import type { ApprovalAnswer, ApprovalRequest } from "./approval.ts";
 import type { Artifact } from "./artifact.ts";
@@ -23,6 +24,17 @@ export interface Resolution {
   readonly signal: string | null;
 }
 
+/** A foreach under way: what `decide` asks of its instances, kept so that it need not look at each of them. */
+export interface ExpandedState {
+  readonly items: readonly Json[];
+  /** Instances begin in the order of their items: the index of the next one. */
+  begun: number;
+  /** Those that have begun and not ended. */
+  readonly open: Set<StepState>;
+  /** The failed instance of the lowest index. */
+  failed: { readonly index: number; readonly failure: Failure } | null;
+}
+
 /** A step, or one instance of a foreach (`id#index`). */
 export interface StepState {
   readonly id: string;
@@ -45,8 +57,8 @@ export interface StepState {
   resolved: Map<string, Resolution>;
   /** Effects of all attempts, by `effectId`. */
   effects: Map<string, EffectState>;
-  /** The members of a foreach once it has been expanded. */
-  items: readonly Json[] | null;
+  /** Of a foreach, once it has begun. */
+  expanded: ExpandedState | null;
 }
 
 export interface SignalState {
@@ -90,6 +102,13 @@ export interface RunState {
   output: Json;
   failure: Failure | null;
   lastSeq: number;
+}
+
+/** The state of a step that has begun. */
+export function stepIn(state: RunState, id: string): StepState {
+  const step = state.steps.get(id);
+  assert(step, `step ${id} has not begun`);
+  return step;
 }
 
 /** Effects are remembered per attempt: a new attempt does its own work. */

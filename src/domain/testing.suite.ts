@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import { advance, numbered } from "./advance.ts";
 import { conclude } from "./conclude.ts";
-import type { Decision, StepOrder } from "./decide.ts";
+import type { Decision } from "./decide.ts";
+import type { StepOrder } from "./draft.ts";
 import { evolve, initialState } from "./evolve.ts";
 import type { Fact, FactBody, RunRequest } from "./fact.ts";
 import type { Outcome } from "./outcome.ts";

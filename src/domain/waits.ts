@@ -3,6 +3,8 @@ import type { Resolution, RunState, SignalState, StepState } from "./state.ts";
 
 export interface Woken extends Resolution {
   readonly key: string;
+  /** The wait that is over. */
+  readonly wait: Wait;
 }
 
 /**
@@ -16,9 +18,9 @@ export function wokenBy(
 ): Woken | null {
   for (const wait of step.waits) {
     const by = endOf(state, wait, at.taken);
-    if (by !== null) return { key: wait.key, ...by };
+    if (by !== null) return { key: wait.key, wait, ...by };
     if (wait.until !== null && wait.until <= at.now) {
-      return { key: wait.key, by: wait.on === "timer" ? "timer" : "timeout", signal: null };
+      return { key: wait.key, wait, by: wait.on === "timer" ? "timer" : "timeout", signal: null };
     }
   }
   return null;

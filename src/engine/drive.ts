@@ -2,7 +2,7 @@ import type { Claim, InboxMessage } from "../contracts/run-store.ts";
 import { absorb } from "../domain/absorb.ts";
 import { type Advance, advance } from "../domain/advance.ts";
 import { conclude } from "../domain/conclude.ts";
-import type { StepOrder } from "../domain/decide.ts";
+import type { StepOrder } from "../domain/draft.ts";
 import { type Failure, FailureError, failure } from "../domain/errors.ts";
 import { fold } from "../domain/evolve.ts";
 import type { Fact } from "../domain/fact.ts";

@@ -1,4 +1,4 @@
-import type { StepOrder } from "../domain/decide.ts";
+import type { StepOrder } from "../domain/draft.ts";
 import { failure } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Outcome } from "../domain/outcome.ts";

@@ -1,3 +1,5 @@
+// Long because the door is one: every route, every refusal, over the same server.
+
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Door, openDoor } from "../../tests/support/door.suite.ts";

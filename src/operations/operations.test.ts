@@ -1,3 +1,5 @@
+// Long because each verb is tried in success and refusal on one and the same store.
+
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { GREET, type House, openHouse } from "../../tests/support/house.suite.ts";
 import type { Json } from "../base/json.ts";

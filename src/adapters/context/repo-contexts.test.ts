@@ -1,3 +1,5 @@
+// Long because one repository, costly to build, is asked everything that a ranked map must answer.
+
 import {
   existsSync,
   readdirSync,

@@ -1,3 +1,5 @@
+// Long because it is one table: every malformed file with the exact place and words of its error.
+
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

@@ -57,8 +57,9 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
     });
     const reading = read;
     const close = async (): Promise<void> => {
-      await store.close();
+      // The writer goes last: only a connection that may write folds the log into the file and takes it away.
       reading.close();
+      await store.close();
     };
     return {
       store: { ...store, close },
