@@ -166,13 +166,13 @@ function withoutRouting(request: GatewayRequest): Omit<ModelRequest, "model"> {
 function hedgeFor(course: Course, primary: Candidate): FlightPlan["hedge"] {
   if (!mayHedge(course.house.routing, course.policy)) return null;
   if (course.attempts.length + 2 > course.house.policy.maxAttempts) return null;
-  const afterMs = primary.health.ttftP95(course.inputTokens);
-  if (afterMs === null) return null;
+  const tail = primary.health.ttftP95(course.inputTokens);
+  if (tail === null) return null;
   const others = course.choice.order
     .map((index) => course.candidates[index] as Candidate)
     .filter((one) => one !== primary && one.tried === 0 && one.health.blocked === null && !one.health.probe);
   const candidate = others.find((one) => one.provider !== primary.provider) ?? others[0];
-  return candidate === undefined ? null : { afterMs, candidate };
+  return candidate === undefined ? null : { afterMs: tail + 1, candidate };
 }
 
 function account(course: Course, landing: Landing): void {

@@ -147,6 +147,7 @@ export class Flight {
 
   #first(lane: Lane, now: number): void {
     lane.firstAt = now;
+    lane.lastAt = now;
     lane.cancelTimer();
     lane.candidate.health.firstToken(lane.ticket, now - lane.startedAt, this.#plan.inputTokens);
     this.#winner = lane;

@@ -89,9 +89,10 @@ export class ModelHealth {
   end(ticket: Ticket, end: AttemptEnd, inputTokens: number): void {
     const now = this.#parts.now();
     this.inFlight -= 1;
-    if (end.lostAfterMs !== undefined) {
-      track(this.#ttft, "all").observe(end.lostAfterMs, now, true);
-      track(this.#ttft, bucketOf(inputTokens)).observe(end.lostAfterMs, now, true);
+    // Only what is worse than expected is news: a call that was taken back early says nothing.
+    if (end.lostAfterMs !== undefined && end.lostAfterMs > this.ttftMs(inputTokens)) {
+      track(this.#ttft, "all").observe(end.lostAfterMs, now);
+      track(this.#ttft, bucketOf(inputTokens)).observe(end.lostAfterMs, now);
     }
     if (end.fault === null) this.#succeeded(ticket, now);
     else if (end.fault === "fault") this.#faulted(ticket, end.ms, now);

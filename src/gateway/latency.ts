@@ -23,10 +23,8 @@ export class LatencyTrack {
   #p95 = 0;
   #p95Count = -1;
 
-  /** `lowerBound`: it was not waited for to the end; what is known is that it takes longer. */
-  observe(ms: number, now: number, lowerBound = false): void {
+  observe(ms: number, now: number): void {
     const x = Math.log(Math.max(1, ms));
-    if (lowerBound && this.count > 0 && x <= this.#level(now)) return;
     const level = this.#level(now);
     const weight = Math.min(MAX_WEIGHT, Math.max(MIN_WEIGHT, 1 - Math.exp(-(now - this.#at) / FAST_TAU_MS)));
     this.#fast = this.count === 0 ? x : level + weight * (x - level);
