@@ -3,8 +3,11 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration } from "../base/duration.ts";
 import { nearest } from "../base/text.ts";
+import type { AgentSpec } from "../domain/agent.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
+import { POLICY_NAMES, type PolicyName, type Weights } from "../domain/routing.ts";
+import type { RoutingSettings } from "../gateway/house.ts";
 
 /** Everything that can be set from outside. Secrets are handed to the adapter that needs them and go no further. */
 export interface Config {
@@ -13,8 +16,11 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly slots: number;
-  /** `provider/model` for agents that name none; `null` when none is set. */
+  /** `provider/model` for agents that name none, or several separated by commas; `null` when none is set. */
   readonly model: string | null;
+  /** The same for one kind of work, before `model`. */
+  readonly stageModels: Readonly<Partial<Record<Stage, string>>>;
+  readonly routing: RoutingSettings;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
@@ -24,6 +30,23 @@ export interface Config {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+type Stage = AgentSpec["model"]["stage"];
+
+/** Without the prefix, as tools of this kind have always named them. */
+const STAGE_VARIABLES: Readonly<Record<Stage, string>> = {
+  context: "CONTEXT_MODEL",
+  retrieval: "RETRIEVAL_MODEL",
+  plan: "PLAN_MODEL",
+  execute: "EXECUTION_MODEL",
+  review: "REVIEW_MODEL",
+  summarise: "SUMMARISE_MODEL",
+};
+
+/** Laid over an environment in which a model is named for everything. */
+export const NO_STAGE_MODELS: Readonly<Record<string, undefined>> = Object.fromEntries(
+  Object.values(STAGE_VARIABLES).map((name) => [name, undefined]),
+);
+
 const PREFIX = "AGENT_RUNNER_";
 
 const duration = z.string().transform((text, context) => {
@@ -32,6 +55,33 @@ const duration = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: 'expected a duration such as "30s" or "5m"' });
   return z.NEVER;
 });
+
+const modelList = z
+  .string()
+  .regex(
+    /^\s*[^/\s,]+\/[^\s,]+(\s*,\s*[^/\s,]+\/[^\s,]+)*\s*$/,
+    "expected provider/model, e.g. anthropic/claude-sonnet-5, or several separated by commas",
+  );
+
+const WEIGHTS = /^quality=(\d+(?:\.\d+)?),latency=(\d+(?:\.\d+)?),cost=(\d+(?:\.\d+)?)$/;
+
+const routingPolicy = z.string().transform((text, context): PolicyName | Weights => {
+  const named = POLICY_NAMES.find((name) => name === text);
+  if (named !== undefined) return named;
+  const [, quality, latency, cost] = WEIGHTS.exec(text.replaceAll(/\s/g, "")) ?? [];
+  if (cost !== undefined) return { quality: Number(quality), latency: Number(latency), cost: Number(cost) };
+  const message = `expected ${POLICY_NAMES.join(", ")} or weights such as "quality=1,latency=1,cost=0.5"`;
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+});
+
+const patterns = z
+  .string()
+  .transform((text) => text.split(",").map((one) => one.trim()))
+  .refine(
+    (all) => all.every((one) => /^[^/\s*]+\/([^\s*]+\*?|\*)$/.test(one)),
+    "expected patterns such as anthropic/*, openai/gpt-5.5, separated by commas",
+  );
 
 const settings = z.object({
   AGENT_RUNNER_DATA: z.string().min(1).optional(),
@@ -43,10 +93,11 @@ const settings = z.object({
     .min(1)
     .max(10_000)
     .default(LIMITS.workerSlots),
-  AGENT_RUNNER_MODEL: z
-    .string()
-    .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5")
-    .optional(),
+  AGENT_RUNNER_MODEL: modelList.optional(),
+  AGENT_RUNNER_MODEL_POLICY: routingPolicy.optional(),
+  AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
+  AGENT_RUNNER_MODEL_DENY: patterns.optional(),
+  AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
@@ -74,15 +125,43 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     });
   }
   const read = parsed.data;
+  const stageModels = readStageModels(env);
+  if (!stageModels.ok) return stageModels;
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
     slots: read.AGENT_RUNNER_SLOTS,
     model: read.AGENT_RUNNER_MODEL ?? null,
+    stageModels: stageModels.value,
+    routing: routingFrom(read),
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
     env,
   });
+}
+
+function readStageModels(env: Readonly<Record<string, string | undefined>>): Result<Config["stageModels"]> {
+  const models: Partial<Record<Stage, string>> = {};
+  for (const [stage, name] of Object.entries(STAGE_VARIABLES) as [Stage, string][]) {
+    const value = env[name]?.trim();
+    if (!value) continue;
+    const parsed = modelList.safeParse(value);
+    if (!parsed.success) {
+      const what = `${name} is ${JSON.stringify(value)}: ${parsed.error.issues[0]?.message}`;
+      return fail("invalid_config", what, { setting: name });
+    }
+    models[stage] = parsed.data;
+  }
+  return ok(models);
+}
+
+function routingFrom(read: z.infer<typeof settings>): RoutingSettings {
+  return {
+    unknownPrice: read.AGENT_RUNNER_MODEL_UNKNOWN_PRICE,
+    ...(read.AGENT_RUNNER_MODEL_POLICY !== undefined && { policy: read.AGENT_RUNNER_MODEL_POLICY }),
+    ...(read.AGENT_RUNNER_MODEL_ALLOW !== undefined && { allow: read.AGENT_RUNNER_MODEL_ALLOW }),
+    ...(read.AGENT_RUNNER_MODEL_DENY !== undefined && { deny: read.AGENT_RUNNER_MODEL_DENY }),
+  };
 }

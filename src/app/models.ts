@@ -34,6 +34,8 @@ export async function createModels(
     clock: parts.clock,
     random: parts.random,
     howToConfigure: howToConfigure(found),
+    stages: config.stageModels,
+    routing: config.routing,
     ...(config.model === null ? {} : { default: config.model }),
   });
 }

@@ -12,6 +12,7 @@ import { addEvents } from "./commands/events.ts";
 import { addFakeModels } from "./commands/fake-models.ts";
 import { addInit } from "./commands/init.ts";
 import { addMessages } from "./commands/messages.ts";
+import { addModels } from "./commands/models.ts";
 import { addProviders } from "./commands/providers.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
@@ -42,6 +43,7 @@ const COMMANDS = [
   addValidate,
   addAgents,
   addProviders,
+  addModels,
   addContext,
   addFakeModels,
 ];

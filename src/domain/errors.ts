@@ -98,6 +98,10 @@ export const ERRORS = {
     422,
     "Name a configured provider as `provider/model`; `agent-runner doctor` lists them.",
   ),
+  model_unfit: lasting(
+    422,
+    "No candidate can do what the call needs; name other models, or correct the lists of allowed and denied ones.",
+  ),
   model_auth: lasting(401, "Set the provider's API key, and check that it is allowed to use the model."),
   model_invalid_request: lasting(422, "The provider refused the request as malformed; its message says why."),
   model_context_overflow: lasting(

@@ -86,9 +86,13 @@ describe("call", () => {
       provider: "anthropic",
       model: "claude-sonnet-4-6",
       stage: "execute",
+      policy: "quality-first",
+      candidates: [{ provider: "anthropic", model: "claude-sonnet-4-6", score: expect.any(Number) }],
+      reason: "the only candidate",
       attempts: [{ provider: "anthropic", model: "claude-sonnet-4-6", ms: 0, code: "ok" }],
       usage: { ...NO_USAGE, input: 100, output: 10 },
       costMicros: 450,
+      estimated: false,
       firstTokenMs: 5,
       ms: 0,
     });

@@ -67,8 +67,12 @@ export const PRICES: PriceTable = {
 /** The date that vendors append to a model's name to pin it: `-20250929`, `-2025-08-07`, `-latest`. */
 const PIN = /-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$/;
 
+export function withoutPin(model: string): string {
+  return model.replace(PIN, "");
+}
+
 export function priceOf(table: PriceTable, provider: string, model: string): Price | null {
-  const exact = table[`${provider}/${model}`] ?? table[`${provider}/${model.replace(PIN, "")}`];
+  const exact = table[`${provider}/${model}`] ?? table[`${provider}/${withoutPin(model)}`];
   return exact ?? table[`${provider}/*`] ?? null;
 }
 

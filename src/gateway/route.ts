@@ -14,9 +14,9 @@ export interface ProviderEntry {
 export interface RoutingTable {
   /** In order of preference: the first with a default model is the default of all. */
   readonly providers: readonly ProviderEntry[];
-  /** `provider/model` for requests that name nothing. */
+  /** `provider/model` for requests that name nothing; several candidates are separated by commas. */
   readonly default?: string;
-  /** `provider/model` by stage, before the default. */
+  /** The same by stage, before the default. */
   readonly stages?: Readonly<Record<string, string>>;
   /** Says which settings would configure a provider; shown when none is. */
   readonly howToConfigure: string;
@@ -27,15 +27,22 @@ export interface Target {
   readonly model: string;
 }
 
-/** Which model answers: the one asked for, else the stage's, else the default. Fails with `model_unknown`. */
-export function resolveTarget(table: RoutingTable, use: string | undefined, stage: string): Result<Target> {
-  if (use !== undefined) return named(table, use, "");
+/** More candidates are a mistake, not a choice. */
+const MAX_CANDIDATES = 16;
+
+/** Who may answer: those asked for, else the stage's, else the default. Never empty. Fails with `model_unknown`. */
+export function resolveTargets(
+  table: RoutingTable,
+  use: string | undefined,
+  stage: string,
+): Result<readonly Target[]> {
+  if (use !== undefined) return allNamed(table, use, "");
   const ofStage = table.stages?.[stage];
-  if (ofStage !== undefined) return named(table, ofStage, ` (the model of the stage "${stage}")`);
-  if (table.default !== undefined) return named(table, table.default, " (the configured default model)");
+  if (ofStage !== undefined) return allNamed(table, ofStage, ` (the model of the stage "${stage}")`);
+  if (table.default !== undefined) return allNamed(table, table.default, " (the configured default model)");
   for (const entry of table.providers) {
     if (entry.onlyWhenNamed !== true && entry.defaultModel !== undefined) {
-      return ok({ entry, model: entry.defaultModel });
+      return ok([{ entry, model: entry.defaultModel }]);
     }
   }
   const real = table.providers.filter((entry) => entry.onlyWhenNamed !== true);
@@ -46,6 +53,25 @@ export function resolveTarget(table: RoutingTable, use: string | undefined, stag
     "model_unknown",
     `no default model is set: name one as \`provider/model\` (configured: ${names})`,
   );
+}
+
+/** Every name must be of a configured provider: a list of which half is silently left out survives no outage. */
+function allNamed(table: RoutingTable, list: string, origin: string): Result<readonly Target[]> {
+  const targets: Target[] = [];
+  const uses = list.split(",").map((use) => use.trim());
+  if (uses.length > MAX_CANDIDATES) {
+    return fail(
+      "model_unknown",
+      `"${list}"${origin} names ${uses.length} models, at most ${MAX_CANDIDATES} are allowed`,
+    );
+  }
+  for (const use of uses) {
+    const target = named(table, use, origin);
+    if (!target.ok) return target;
+    const { entry, model } = target.value;
+    if (!targets.some((other) => other.entry === entry && other.model === model)) targets.push(target.value);
+  }
+  return ok(targets);
 }
 
 function named(table: RoutingTable, use: string, origin: string): Result<Target> {

@@ -1,4 +1,5 @@
 import type { Diagnostic } from "../contracts/definitions.ts";
+import type { ModelHealthView, ModelView } from "../contracts/model-gateway.ts";
 import type { StoredWorkflow } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { OnFailure, StepSpec } from "../domain/workflow.ts";
@@ -86,5 +87,50 @@ export function presentAgent(agent: AgentSpec): api.Agent {
 
 export function presentProvider(provider: ProviderView): api.ProviderList["providers"][number] {
   const { name, health, models, isDefault } = provider;
-  return { name, status: health.status, detail: health.detail, models: [...models], is_default: isDefault };
+  return {
+    name,
+    status: health.status,
+    detail: health.detail,
+    models: [...models],
+    is_default: isDefault,
+    live: provider.live.map(({ model, ...live }) => ({ model, health: presentModelHealth(live) })),
+  };
+}
+
+function presentModelHealth(health: ModelHealthView): api.ModelList["models"][number]["health"] {
+  return {
+    state: health.state,
+    detail: health.detail,
+    ttft_ms: health.ttftMs,
+    ttft_p95_ms: health.ttftP95Ms,
+    gap_ms: health.gapMs,
+    error_rate: health.errorRate,
+    in_flight: health.inFlight,
+    concurrency_limit: health.concurrencyLimit,
+    samples: health.samples,
+  };
+}
+
+export function presentModel(view: ModelView): api.ModelList["models"][number] {
+  const { provider, model, available, stages, tools, json, contextTokens, quality, price, health } = view;
+  return {
+    provider,
+    model,
+    available,
+    stages: [...stages],
+    tools,
+    json,
+    context_tokens: contextTokens,
+    quality,
+    price:
+      price === null
+        ? null
+        : {
+            input: price.input,
+            cache_read: price.cacheRead,
+            cache_write: price.cacheWrite,
+            output: price.output,
+          },
+    health: presentModelHealth(health),
+  };
 }

@@ -371,7 +371,42 @@ describe("agents, providers, health", () => {
     });
     expectError(await get("/agents/bug_fixx"), "not_found", /Did you mean "bug_fix"/);
     expect((await get("/providers")).json()).toEqual({
-      providers: [{ name: "scripted", status: "ok", detail: "ready", models: ["one"], is_default: true }],
+      providers: [
+        {
+          name: "scripted",
+          status: "ok",
+          detail: "ready",
+          models: ["one"],
+          is_default: true,
+          live: [{ model: "one", health: expect.objectContaining({ state: "open", ttft_ms: 420 }) }],
+        },
+      ],
+    });
+    expect((await get("/models")).json()).toEqual({
+      models: [
+        {
+          provider: "scripted",
+          model: "one",
+          available: true,
+          stages: ["plan"],
+          tools: true,
+          json: true,
+          context_tokens: null,
+          quality: 2,
+          price: { input: 1, cache_read: 2, cache_write: 3, output: 4 },
+          health: {
+            state: "open",
+            detail: "next probe in 5.0s",
+            ttft_ms: 420,
+            ttft_p95_ms: 900,
+            gap_ms: null,
+            error_rate: 0.5,
+            in_flight: 1,
+            concurrency_limit: 8,
+            samples: 12,
+          },
+        },
+      ],
     });
     expect((await get("/healthz")).json()).toMatchObject({ status: "ok", version: "1.2.3" });
   });

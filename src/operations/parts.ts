@@ -32,7 +32,7 @@ export interface Parts {
   /** Against the workflow's `inputs` schema; the value has the defaults filled in. */
   readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
   readonly agents: () => Promise<readonly AgentSpec[]>;
-  readonly gateway: Pick<ModelGateway, "providers">;
+  readonly gateway: Pick<ModelGateway, "providers" | "models">;
   readonly live: Pick<Live, "subscribe">;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];

@@ -19,6 +19,18 @@ import type { Artifact } from "../../src/domain/artifact.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
 
+const USED = {
+  state: "open",
+  detail: "next probe in 5.0s",
+  ttftMs: 420,
+  ttftP95Ms: 900,
+  gapMs: null,
+  errorRate: 0.5,
+  inFlight: 1,
+  concurrencyLimit: 8,
+  samples: 12,
+} as const;
+
 export const sha256 = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
 
 export const systemClock: Clock = {
@@ -121,7 +133,27 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     agents: async () => [AGENT],
     gateway: {
       providers: async () => [
-        { name: "scripted", health: { status: "ok", detail: "ready" }, models: ["one"], isDefault: true },
+        {
+          name: "scripted",
+          health: { status: "ok", detail: "ready" },
+          models: ["one"],
+          isDefault: true,
+          live: [{ model: "one", ...USED }],
+        },
+      ],
+      models: () => [
+        {
+          provider: "scripted",
+          model: "one",
+          available: true,
+          stages: ["plan"],
+          tools: true,
+          json: true,
+          contextTokens: null,
+          quality: 2,
+          price: { input: 1, cacheRead: 2, cacheWrite: 3, output: 4 },
+          health: USED,
+        },
       ],
     },
     live,

@@ -102,6 +102,8 @@ async function planOf(options: Options, common: CommonOptions): Promise<Plan> {
   const env = {
     AGENT_RUNNER_SCRIPT: packageFile("examples", "demo-script.yaml"),
     AGENT_RUNNER_MODEL: "scripted/demo",
+    AGENT_RUNNER_MODEL_ALLOW: "",
+    AGENT_RUNNER_MODEL_DENY: "",
   };
   return { stage, repo: stage.repo, inputs, common: { ...at, model: env.AGENT_RUNNER_MODEL }, env };
 }

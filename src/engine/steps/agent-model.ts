@@ -66,6 +66,7 @@ export async function ask(session: Session, call: Ask): Promise<RecordedReply> {
           .call(call.request, {
             signal,
             onDelta: (delta) => context.publish("delta", { turn, kind: delta.kind, text: delta.text }),
+            onRestart: () => context.publish("progress", { phase: "model_again", turn }),
             onHeartbeat: (idleMs) => context.publish("heartbeat", { turn, idle_ms: idleMs }),
           })
           .finally(limit.cancel);

@@ -65,6 +65,7 @@ export function callOnce(
       const result = await parts.gateway.call(call.request, {
         signal,
         onDelta: (delta) => context.publish("delta", { kind: delta.kind, text: delta.text }),
+        onRestart: () => context.publish("progress", { phase: "model_again" }),
         onHeartbeat: (idleMs) => context.publish("heartbeat", { idle_ms: idleMs }),
       });
       throwIfAborted(signal);

@@ -72,9 +72,13 @@ export function scriptedGateway(script: Script, by: "history" | "count" = "histo
         provider: "scripted",
         model: "m",
         stage: request.stage,
+        policy: "quality-first",
+        candidates: [],
+        reason: "the only candidate",
         attempts: [],
         usage,
         costMicros,
+        estimated: false,
         firstTokenMs: 1,
         ms: 1,
       };
@@ -100,6 +104,7 @@ export function scriptedGateway(script: Script, by: "history" | "count" = "histo
         ? { ok: false, failure: failure("model_unknown", "no such model") }
         : { ok: true, provider: "scripted", model: use ?? "m" },
     providers: async () => [],
+    models: () => [],
   };
 }
 

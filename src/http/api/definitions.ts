@@ -118,6 +118,26 @@ export const AgentSchema = z
 export type Agent = z.infer<typeof AgentSchema>;
 export const AgentParams = z.object({ name: z.string().min(1).max(200) });
 
+export const ModelHealthSchema = z
+  .object({
+    state: z
+      .enum(["ok", "unused", "probing", "full", "limited", "open", "quarantined"])
+      .describe(
+        "As this server sees it from its own calls; `open`, `quarantined`: calls go elsewhere for now.",
+      ),
+    detail: z.string(),
+    ttft_ms: z.number().nullable().describe("Expected time to the first token."),
+    ttft_p95_ms: z.number().nullable().describe("Of the last hundred calls."),
+    gap_ms: z.number().nullable().describe("Expected time between two tokens."),
+    error_rate: z.number().min(0).max(1).describe("Of the last minute or so."),
+    in_flight: count(),
+    concurrency_limit: count()
+      .nullable()
+      .describe("Calls at a time, learnt from rate limits; null when none was met."),
+    samples: count(),
+  })
+  .meta({ id: "ModelHealth" });
+
 export const ProviderSchema = z
   .object({
     name: z.string(),
@@ -125,12 +145,35 @@ export const ProviderSchema = z
     detail: z.string(),
     models: z.array(z.string()),
     is_default: z.boolean(),
+    live: z
+      .array(z.object({ model: z.string(), health: ModelHealthSchema }))
+      .describe("Of its models that this server has used."),
   })
   .meta({ id: "Provider" });
 export const ProviderListSchema = z
   .object({ providers: z.array(ProviderSchema) })
   .meta({ id: "ProviderList" });
 export type ProviderList = z.infer<typeof ProviderListSchema>;
+
+export const ModelSchema = z
+  .object({
+    provider: z.string(),
+    model: z.string(),
+    available: z.boolean().describe("Whether its provider is configured."),
+    stages: z.array(z.string()).describe("For which stages it is a candidate by configuration."),
+    tools: z.boolean(),
+    json: z.boolean(),
+    context_tokens: count().nullable(),
+    quality: z.number().int().min(1).max(4).describe("1 small, 2 solid, 3 strong, 4 the best there is."),
+    price: z
+      .object({ input: count(), cache_read: count(), cache_write: count(), output: count() })
+      .nullable()
+      .describe("Micro-US-dollars per million tokens; null when unknown."),
+    health: ModelHealthSchema,
+  })
+  .meta({ id: "Model" });
+export const ModelListSchema = z.object({ models: z.array(ModelSchema) }).meta({ id: "ModelList" });
+export type ModelList = z.infer<typeof ModelListSchema>;
 
 export const HealthSchema = z
   .object({ status: z.literal("ok"), version: z.string(), uptime_ms: count() })

@@ -1,9 +1,9 @@
 import { findAgent, listAgents } from "../../operations/catalog/list-agents.ts";
 import { listProviders } from "../../operations/catalog/list-providers.ts";
-import { AgentListSchema, AgentParams, AgentSchema, ProviderListSchema } from "../api.ts";
+import { AgentListSchema, AgentParams, AgentSchema, ModelListSchema, ProviderListSchema } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
 import type { App, RouteParts } from "../parts.ts";
-import { presentAgent, presentListedAgent, presentProvider } from "../present-definitions.ts";
+import { presentAgent, presentListedAgent, presentModel, presentProvider } from "../present-definitions.ts";
 import { failures } from "./responses.ts";
 
 export function catalogRoutes(app: App, parts: RouteParts): void {
@@ -45,5 +45,18 @@ export function catalogRoutes(app: App, parts: RouteParts): void {
       },
     },
     async () => ({ providers: valueOrThrow(await listProviders(parts)).map(presentProvider) }),
+  );
+
+  app.get(
+    "/models",
+    {
+      schema: {
+        tags: ["providers"],
+        operationId: "listModels",
+        summary: "Models of the catalogue, of the configuration and in use, with their live health",
+        response: { 200: ModelListSchema },
+      },
+    },
+    async () => ({ models: parts.gateway.models().map(presentModel) }),
   );
 }

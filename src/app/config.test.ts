@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+
+function read(env: Record<string, string>) {
+  const config = readConfig(env);
+  if (!config.ok) throw new Error(config.failure.message);
+  return config.value;
+}
+
+test("models by stage, several candidates and the policy come from the environment", () => {
+  const config = read({
+    AGENT_RUNNER_MODEL: "anthropic/a, openai/b/c",
+    EXECUTION_MODEL: "ollama/qwen3:8b",
+    SUMMARISE_MODEL: "",
+    AGENT_RUNNER_MODEL_POLICY: "latency-first",
+    AGENT_RUNNER_MODEL_DENY: "openai/*, anthropic/old",
+  });
+  expect(config).toMatchObject({
+    model: "anthropic/a, openai/b/c",
+    stageModels: { execute: "ollama/qwen3:8b" },
+  });
+  expect(config.stageModels).not.toHaveProperty("summarise");
+  expect(config.routing).toEqual({
+    policy: "latency-first",
+    deny: ["openai/*", "anthropic/old"],
+    unknownPrice: "allow",
+  });
+  expect(read({ AGENT_RUNNER_MODEL_POLICY: "quality=2, latency=1,cost=0.5" }).routing.policy).toEqual({
+    quality: 2,
+    latency: 1,
+    cost: 0.5,
+  });
+});
+
+test.each([
+  ["AGENT_RUNNER_MODEL", "claude", "expected provider/model"],
+  ["AGENT_RUNNER_MODEL", "a/b,,c/d", "expected provider/model"],
+  ["PLAN_MODEL", "opus", "PLAN_MODEL is"],
+  ["AGENT_RUNNER_MODEL_POLICY", "fastest", "latency-first, quality-first, cost-first or weights"],
+  ["AGENT_RUNNER_MODEL_ALLOW", "*", "expected patterns"],
+  ["AGENT_RUNNER_MODEL_UNKNOWN_PRICE", "maybe", "AGENT_RUNNER_MODEL_UNKNOWN_PRICE"],
+])("%s may not be %j", (name, value, said) => {
+  const config = readConfig({ [name]: value });
+  expect(config).toMatchObject({
+    ok: false,
+    failure: { code: "invalid_config", details: { setting: name } },
+  });
+  expect(!config.ok && config.failure.message).toContain(said);
+});

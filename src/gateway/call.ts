@@ -1,0 +1,274 @@
+import { backoffMs } from "../base/backoff.ts";
+import { formatDuration } from "../base/duration.ts";
+import type {
+  CallRecord,
+  GatewayCallOptions,
+  GatewayRequest,
+  GatewayResult,
+} from "../contracts/model-gateway.ts";
+import type { ModelRequest } from "../contracts/model-provider.ts";
+import { type Failure, failure } from "../domain/errors.ts";
+import { addUsage, NO_USAGE, type Usage } from "../domain/message.ts";
+import { type Choice, type Draws, faultClass, nobodyFits, type RoutingPolicy } from "../domain/routing.ts";
+import { type Candidate, candidateOf, estimateInputTokens, rank } from "./candidates.ts";
+import { Flight, type FlightPlan, type Landing } from "./flight.ts";
+import { type House, mayHedge, policyOf } from "./house.ts";
+import { costMicros } from "./prices.ts";
+import { type Pulse, startPulse, wait } from "./pulse.ts";
+import { resolveTargets, type Target } from "./route.ts";
+
+const UNASKED: CallRecord = {
+  provider: "",
+  model: "",
+  stage: "",
+  policy: "",
+  candidates: [],
+  reason: "",
+  attempts: [],
+  usage: NO_USAGE,
+  costMicros: 0,
+  estimated: false,
+  firstTokenMs: 0,
+  ms: 0,
+};
+
+/** One call, as it unfolds: what is known of it so far is what its record will say. */
+interface Course {
+  readonly house: House;
+  readonly request: GatewayRequest;
+  readonly options: GatewayCallOptions;
+  readonly policy: RoutingPolicy;
+  readonly candidates: readonly Candidate[];
+  readonly inputTokens: number;
+  readonly startedAt: number;
+  readonly deadline: AbortController;
+  readonly pulse: Pulse;
+  readonly attempts: CallRecord["attempts"][number][];
+  /** Who was asked last. */
+  by: Candidate;
+  choice: Choice;
+  usage: Usage;
+  /** Summed by attempt, because a price may depend on the length of one prompt. */
+  costMicros: number | null;
+  estimated: boolean;
+}
+
+const NO_DRAWS: Draws = { explore: 1, pick: 0 };
+
+export async function call(
+  house: House,
+  request: GatewayRequest,
+  options: GatewayCallOptions,
+): Promise<GatewayResult> {
+  const { clock } = house.options;
+  const { use, stage } = request;
+  const resolved = resolveTargets(house.options, use, stage);
+  if (!resolved.ok) {
+    return { ok: false, failure: resolved.failure, record: { ...UNASKED, model: use ?? "", stage } };
+  }
+  house.hedges.earn();
+  const pulse = startPulse(clock, (idleMs) => options.onHeartbeat?.(idleMs));
+  const course = embark({ house, request, options, pulse }, resolved.value);
+  const cancelDeadline = clock.after(house.policy.totalMs, () => course.deadline.abort());
+  try {
+    return await attempts(course);
+  } finally {
+    pulse.stop();
+    cancelDeadline();
+  }
+}
+
+function embark(
+  from: Pick<Course, "house" | "request" | "options" | "pulse">,
+  targets: readonly Target[],
+): Course {
+  const { house, request } = from;
+  const candidates = targets.map((target) => candidateOf(house, target));
+  const [first] = candidates as [Candidate];
+  return {
+    ...from,
+    policy: policyOf(house.routing, request.policy),
+    candidates,
+    inputTokens: estimateInputTokens(request),
+    startedAt: house.options.clock.now(),
+    deadline: new AbortController(),
+    attempts: [],
+    by: first,
+    choice: { order: [], candidates: [], reason: "" },
+    usage: NO_USAGE,
+    costMicros: 0,
+    estimated: false,
+  };
+}
+
+async function attempts(course: Course): Promise<GatewayResult> {
+  const { policy, options } = course.house;
+  const { random } = options;
+  const signal = AbortSignal.any([course.options.signal, course.deadline.signal]);
+  // Draws are made only when there is something to draw for, so that recorded randomness stays short.
+  const several = course.candidates.length > 1;
+  let draws: Draws = several ? { explore: random(), pick: random() } : NO_DRAWS;
+  for (;;) {
+    const stopped = interrupted(course);
+    if (stopped !== null) return failed(course, stopped);
+    const { landing, alone } = (await oneAttempt(course, { signal, draws })) ?? {};
+    draws = NO_DRAWS;
+    if (landing === undefined) return failed(course, nobodyFits(course.choice));
+    const { result } = landing;
+    if (result.ok)
+      return { ok: true, reply: result.reply, record: record(course, result.reply.firstTokenMs) };
+    const ended = interrupted(course) ?? verdict(course, { landing, failed: result.failure, alone });
+    if (ended !== null) return failed(course, ended);
+    if (course.attempts.length >= policy.maxAttempts) return failed(course, gaveUp(course, result.failure));
+    const pauseMs = nextPause(course);
+    if (options.clock.now() + pauseMs - course.startedAt >= policy.totalMs) {
+      return failed(course, tooLong(result.failure, pauseMs));
+    }
+    if (pauseMs > 0) await wait(options.clock, pauseMs, signal);
+    if (landing.spoke && !signal.aborted) course.options.onRestart?.();
+  }
+}
+
+/** `null` when no candidate fits. */
+async function oneAttempt(
+  course: Course,
+  around: { readonly signal: AbortSignal; readonly draws: Draws },
+): Promise<{ readonly landing: Landing; readonly alone: boolean } | null> {
+  course.choice = rank(course.candidates, { ...course, draws: around.draws });
+  const [first] = course.choice.order;
+  if (first === undefined) return null;
+  const primary = course.candidates[first] as Candidate;
+  course.by = primary;
+  const alone = course.choice.order.length === 1;
+  const landing = await new Flight({
+    house: course.house,
+    request: withoutRouting(course.request),
+    inputTokens: course.inputTokens,
+    primary,
+    alone,
+    hedge: hedgeFor(course, primary),
+    signal: around.signal,
+    onDelta: (delta) => {
+      course.pulse.heard();
+      course.options.onDelta?.(delta);
+    },
+  }).run();
+  account(course, landing);
+  return { landing, alone };
+}
+
+function withoutRouting(request: GatewayRequest): Omit<ModelRequest, "model"> {
+  const { use: _use, stage: _stage, policy: _policy, minQuality: _minQuality, ...rest } = request;
+  return rest;
+}
+
+/** The best free candidate of another provider, else of the same; only once there is a tail to compare with. */
+function hedgeFor(course: Course, primary: Candidate): FlightPlan["hedge"] {
+  if (!mayHedge(course.house.routing, course.policy)) return null;
+  if (course.attempts.length + 2 > course.house.policy.maxAttempts) return null;
+  const tail = primary.health.ttftP95(course.inputTokens);
+  if (tail === null) return null;
+  const others = course.choice.order
+    .map((index) => course.candidates[index] as Candidate)
+    .filter((one) => one !== primary && one.tried === 0 && one.health.blocked === null && !one.health.probe);
+  const candidate = others.find((one) => one.provider !== primary.provider) ?? others[0];
+  return candidate === undefined ? null : { afterMs: tail + 1, candidate };
+}
+
+function account(course: Course, landing: Landing): void {
+  const now = course.house.options.clock.now();
+  course.by = landing.by;
+  for (const leg of landing.legs) {
+    const { provider, model, price } = leg.candidate;
+    course.attempts.push({
+      provider,
+      model,
+      ms: leg.ms,
+      code: leg.code,
+      ...(leg.hedge && { hedge: true as const }),
+      ...(leg.estimated && { estimated: true as const }),
+    });
+    course.usage = addUsage(course.usage, leg.usage);
+    const cost = costMicros(price, leg.usage);
+    course.costMicros = cost === null || course.costMicros === null ? null : course.costMicros + cost;
+    course.estimated ||= leg.estimated;
+    if (leg.code !== "ok") leg.candidate.tried += 1;
+  }
+  const { result } = landing;
+  if (!result.ok && result.retryAfterMs !== undefined) landing.by.notBefore = now + result.retryAfterMs;
+}
+
+/** The failure that ends the call, or `null` when it is worth another attempt. */
+function verdict(
+  course: Course,
+  of: { readonly landing: Landing; readonly failed: Failure; readonly alone: boolean | undefined },
+): Failure | null {
+  const { landing, failed: why } = of;
+  if (faultClass(why) === "caller") return why;
+  if (landing.spoke && course.options.onDelta !== undefined && course.options.onRestart === undefined) {
+    const said = "part of the answer had been shown, and it is not said twice";
+    return { ...why, message: `${why.message} (not tried again: ${said})` };
+  }
+  if (why.retryable) return null;
+  const untried = course.choice.order.some((index) => course.candidates[index]?.tried === 0);
+  return untried ? null : why;
+}
+
+/** None before a candidate that is free and was not tried; else what its provider asked for, else full jitter. */
+function nextPause(course: Course): number {
+  const { house } = course;
+  const { order } = rank(course.candidates, { ...course, draws: NO_DRAWS });
+  const next = course.candidates[order[0] ?? 0];
+  if (next === undefined || next.tried === 0) return 0;
+  const random = house.options.random();
+  const askedMs = next.notBefore - house.options.clock.now();
+  // Spread by up to a tenth so that callers do not come back all at once.
+  if (askedMs > 0) return Math.ceil(askedMs * (1 + random / 10));
+  return backoffMs(house.policy.backoff, next.tried, random);
+}
+
+function interrupted(course: Course): Failure | null {
+  if (course.options.signal.aborted) return failure("canceled", "the call was canceled");
+  if (!course.deadline.signal.aborted) return null;
+  const limit = formatDuration(course.house.policy.totalMs);
+  const codes = course.attempts.map((attempt) => attempt.code).join(", ");
+  return { ...failure("model_timeout", `no answer within ${limit} (attempts: ${codes})`), retryable: false };
+}
+
+function gaveUp(course: Course, last: Failure): Failure {
+  const codes = course.attempts.map((attempt) => attempt.code);
+  return {
+    ...last,
+    message: `${last.message} (gave up after ${codes.length} attempts: ${codes.join(", ")})`,
+  };
+}
+
+function tooLong(last: Failure, pauseMs: number): Failure {
+  const pause = formatDuration(pauseMs);
+  return {
+    ...last,
+    message: `${last.message} (the next try would be in ${pause}, past the call's time limit)`,
+  };
+}
+
+function failed(course: Course, why: Failure): Extract<GatewayResult, { ok: false }> {
+  return { ok: false, failure: why, record: record(course, 0) };
+}
+
+function record(course: Course, firstTokenMs: number): CallRecord {
+  const { by, choice } = course;
+  return {
+    provider: by.provider,
+    model: by.model,
+    stage: course.request.stage,
+    policy: course.policy.name,
+    candidates: choice.candidates,
+    reason: choice.reason,
+    attempts: course.attempts,
+    usage: course.usage,
+    costMicros: course.costMicros,
+    estimated: course.estimated,
+    firstTokenMs,
+    ms: course.house.options.clock.now() - course.startedAt,
+  };
+}

@@ -1,0 +1,113 @@
+import type { GatewayRequest } from "../contracts/model-gateway.ts";
+import { NO_USAGE } from "../domain/message.ts";
+import {
+  type CandidateFacts,
+  type Choice,
+  choose,
+  type Draws,
+  type Needs,
+  type QualityTier,
+  type RoutingPolicy,
+} from "../domain/routing.ts";
+import { type ModelTraits, qualityFor, traitsOf } from "./catalogue.ts";
+import type { ModelHealth } from "./health.ts";
+import type { House } from "./house.ts";
+import { costMicros, type Price, priceOf } from "./prices.ts";
+import type { Target } from "./route.ts";
+
+const CHARS_PER_TOKEN = 4;
+/** Schemas of tools are not serialised to be measured; this is what one commonly is. */
+const CHARS_PER_TOOL_SCHEMA = 400;
+/** Answers are seldom as long as they may be. */
+const EXPECTED_OUTPUT_TOKENS = 1_000;
+const LOWEST_TIER: QualityTier = 1;
+
+/** A target with what is known of it, for the length of one call. */
+export interface Candidate {
+  readonly target: Target;
+  readonly provider: string;
+  readonly model: string;
+  readonly traits: ModelTraits;
+  readonly price: Price | null;
+  readonly health: ModelHealth;
+  /** Failed attempts in this call. */
+  tried: number;
+  /** ms since the epoch: the provider asked this call not to come back before. */
+  notBefore: number;
+}
+
+export function candidateOf(house: House, target: Target): Candidate {
+  const provider = target.entry.provider.name;
+  const { model } = target;
+  return {
+    target,
+    provider,
+    model,
+    traits: traitsOf(house.catalogue, provider, model),
+    price: priceOf(house.prices, provider, model),
+    health: house.health.of(provider, model),
+    tried: 0,
+    notBefore: 0,
+  };
+}
+
+/** Rough, and the same for every model. */
+export function estimateInputTokens(request: GatewayRequest): number {
+  let chars = request.system.length;
+  for (const message of request.messages) {
+    if (message.role === "tool") for (const result of message.results) chars += result.text.length;
+    else chars += message.text.length;
+  }
+  for (const tool of request.tools) chars += tool.description.length + CHARS_PER_TOOL_SCHEMA;
+  return estimateTokens(chars);
+}
+
+export function estimateTokens(chars: number): number {
+  return Math.ceil(chars / CHARS_PER_TOKEN);
+}
+
+export interface Question {
+  readonly house: House;
+  readonly request: GatewayRequest;
+  readonly policy: RoutingPolicy;
+  readonly inputTokens: number;
+  readonly draws: Draws;
+}
+
+/** Ranks the candidates as they are at this moment. */
+export function rank(candidates: readonly Candidate[], question: Question): Choice {
+  const { house, request, inputTokens } = question;
+  const { routing } = house;
+  const needs: Needs = {
+    tools: request.tools.length > 0,
+    json: request.json !== undefined,
+    contextTokens: inputTokens + request.maxOutputTokens,
+    minQuality: request.minQuality ?? routing.minQuality ?? LOWEST_TIER,
+    allow: routing.allow ?? [],
+    deny: routing.deny ?? [],
+    unknownPrice: routing.unknownPrice ?? "allow",
+  };
+  const facts = candidates.map((candidate) => factsOf(candidate, question));
+  return choose(question.policy, needs, { candidates: facts, draws: question.draws });
+}
+
+function factsOf(candidate: Candidate, question: Question): CandidateFacts {
+  const { traits, health, price } = candidate;
+  const { request, inputTokens } = question;
+  const output = Math.min(request.maxOutputTokens, EXPECTED_OUTPUT_TOKENS);
+  return {
+    provider: candidate.provider,
+    model: candidate.model,
+    tools: traits.tools,
+    json: traits.json,
+    contextTokens: traits.contextTokens,
+    quality: qualityFor(traits, request.stage),
+    ttftMs: health.ttftMs(inputTokens),
+    failMs: health.failMs,
+    errorRate: health.errorRate,
+    costMicros: costMicros(price, { ...NO_USAGE, input: inputTokens, output }),
+    blocked: health.blocked,
+    probe: health.probe,
+    tried: candidate.tried,
+  };
+}

@@ -1,0 +1,97 @@
+import type { Backoff } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import {
+  type PolicyName,
+  type QualityTier,
+  ROUTING_POLICIES,
+  type RoutingPolicy,
+  type Weights,
+} from "../domain/routing.ts";
+import { CATALOGUE, type Catalogue } from "./catalogue.ts";
+import { HealthBook } from "./health.ts";
+import { HedgeBudget } from "./hedge.ts";
+import { PRICES, type PriceTable } from "./prices.ts";
+import type { RoutingTable } from "./route.ts";
+
+/** How hard one call is tried before its failure is the answer. */
+export interface CallPolicy {
+  /** Over all candidates, hedges included. */
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  /** All attempts and the waits between them, in ms. */
+  readonly totalMs: number;
+}
+
+const DEFAULT_CALL_POLICY: CallPolicy = {
+  maxAttempts: 4,
+  backoff: { initialMs: 1_000, factor: 2, maxMs: 30_000 },
+  totalMs: 900_000,
+};
+
+const DEFAULT_POLICY: PolicyName = "quality-first";
+const DEFAULT_EXPLORE = 0.03;
+
+/** How a model is chosen among several; with one candidate only the constraints matter. */
+export interface RoutingSettings {
+  /** By name or by weights of one's own; `quality-first` when absent. */
+  readonly policy?: PolicyName | Weights;
+  /** Share of calls, 0 to 1; the policy's own when absent. */
+  readonly explore?: number;
+  /** Patterns: `provider/model`, `provider/*`. */
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly minQuality?: QualityTier;
+  /** Whether a model without a known price may be used; `allow` when absent. */
+  readonly unknownPrice?: "allow" | "deny";
+  /** A second attempt beside a late first one; when absent, under `latency-first` only. */
+  readonly hedge?: boolean;
+}
+
+export interface GatewayOptions extends RoutingTable {
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly policy?: Partial<CallPolicy>;
+  readonly routing?: RoutingSettings;
+  /** Laid over the built-in prices. */
+  readonly prices?: PriceTable;
+  /** Laid over the built-in catalogue, model by model. */
+  readonly catalogue?: Catalogue;
+}
+
+/** What lives as long as the gateway. */
+export interface House {
+  readonly options: GatewayOptions;
+  readonly policy: CallPolicy;
+  readonly routing: RoutingSettings;
+  readonly prices: PriceTable;
+  readonly catalogue: Catalogue;
+  readonly health: HealthBook;
+  readonly hedges: HedgeBudget;
+}
+
+export function buildHouse(options: GatewayOptions): House {
+  const { clock, random } = options;
+  return {
+    options,
+    policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
+    routing: options.routing ?? {},
+    prices: { ...PRICES, ...options.prices },
+    catalogue: { ...CATALOGUE, ...options.catalogue },
+    health: new HealthBook({ now: () => clock.now(), random }),
+    hedges: new HedgeBudget(),
+  };
+}
+
+export function policyOf(routing: RoutingSettings, asked: PolicyName | undefined): RoutingPolicy {
+  const wanted = asked ?? routing.policy ?? DEFAULT_POLICY;
+  const policy: RoutingPolicy =
+    typeof wanted === "string"
+      ? ROUTING_POLICIES[wanted]
+      : { name: "custom", weights: wanted, explore: DEFAULT_EXPLORE };
+  return routing.explore === undefined ? policy : { ...policy, explore: routing.explore };
+}
+
+export function mayHedge(routing: RoutingSettings, policy: RoutingPolicy): boolean {
+  return routing.hedge ?? policy.name === "latency-first";
+}
