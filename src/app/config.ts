@@ -15,6 +15,8 @@ export interface Config {
   readonly slots: number;
   /** `provider/model` for agents that name none; `null` when none is set. */
   readonly model: string | null;
+  /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
+  readonly intentModel: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
@@ -33,6 +35,10 @@ const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const providerModel = z
+  .string()
+  .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5");
+
 const settings = z.object({
   AGENT_RUNNER_DATA: z.string().min(1).optional(),
   AGENT_RUNNER_HOST: z.string().min(1).default("127.0.0.1"),
@@ -43,10 +49,8 @@ const settings = z.object({
     .min(1)
     .max(10_000)
     .default(LIMITS.workerSlots),
-  AGENT_RUNNER_MODEL: z
-    .string()
-    .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5")
-    .optional(),
+  AGENT_RUNNER_MODEL: providerModel.optional(),
+  AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
@@ -80,6 +84,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     port: read.AGENT_RUNNER_PORT,
     slots: read.AGENT_RUNNER_SLOTS,
     model: read.AGENT_RUNNER_MODEL ?? null,
+    intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
