@@ -30,6 +30,7 @@ import { createTimers } from "../engine/services/timers.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { Worker } from "../engine/worker.ts";
+import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
@@ -123,7 +124,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ ground, artifacts, definitions, gateway, library });
+  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
   await saveWorkflows(sqlite, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations });
   const orphans = await reapOrphans(processes);
@@ -147,6 +148,7 @@ function sha256(text: string): string {
 }
 
 function operationsOf(of: {
+  readonly config: Config;
   readonly ground: Ground;
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
@@ -155,6 +157,7 @@ function operationsOf(of: {
 }): Parts {
   const { store, reader, workflows } = of.ground.sqlite;
   const agents = of.library.agents.map(({ value }) => value);
+  const { intentModel: use } = of.config;
   return {
     clock: systemClock,
     newId: (prefix) => newId(prefix, Date.now(), Math.random),
@@ -169,6 +172,7 @@ function operationsOf(of: {
     gateway: of.gateway,
     live: createLive(),
     probes: [],
+    ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
   };
 }
 

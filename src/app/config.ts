@@ -21,6 +21,8 @@ export interface Config {
   /** The same for one kind of work, before `model`. */
   readonly stageModels: Readonly<Partial<Record<Stage, string>>>;
   readonly routing: RoutingSettings;
+  /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
+  readonly intentModel: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
@@ -82,6 +84,9 @@ const patterns = z
     (all) => all.every((one) => /^[^/\s*]+\/([^\s*]+\*?|\*)$/.test(one)),
     "expected patterns such as anthropic/*, openai/gpt-5.5, separated by commas",
   );
+const providerModel = z
+  .string()
+  .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5");
 
 const settings = z.object({
   AGENT_RUNNER_DATA: z.string().min(1).optional(),
@@ -98,6 +103,7 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
   AGENT_RUNNER_MODEL_DENY: patterns.optional(),
   AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
+  AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
@@ -135,6 +141,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
     routing: routingFrom(read),
+    intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
     script: read.AGENT_RUNNER_SCRIPT ?? null,

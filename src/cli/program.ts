@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { productVersion } from "../app/version.ts";
 import { type Failure, FailureError, failure } from "../domain/errors.ts";
 import { createCli } from "./command.ts";
+import { addAct } from "./commands/act.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
@@ -32,6 +33,7 @@ const COMMANDS = [
   addStart,
   addWorker,
   addRun,
+  addAct,
   addRuns,
   addShow,
   addEvents,

@@ -2,6 +2,8 @@
 export interface AgentSpec {
   readonly name: string;
   readonly description: string;
+  /** Requests in free words that this is for. */
+  readonly examples?: readonly string[];
   readonly model: {
     /** `provider/model`; absent means the configured default. */
     readonly use?: string;

@@ -35,6 +35,14 @@ export const ERRORS = {
     "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
   ),
   invalid_config: lasting(400, "Correct the named setting; `.env.example` lists them all."),
+  intent_ambiguous: lasting(
+    422,
+    "Send the request again with `workflow` or `agent` set to one of the candidates; nothing was started.",
+  ),
+  intent_unknown: lasting(
+    422,
+    "Say in other words what is wanted, or name a `workflow` or an `agent`; nothing was started.",
+  ),
   payload_too_large: lasting(
     413,
     "Send less: put large content in the repository or an artifact and refer to it.",

@@ -3,6 +3,7 @@ import type { ApprovalAnswer, ApprovalRequest } from "./approval.ts";
 import type { Artifact } from "./artifact.ts";
 import type { EffectClass, EffectResult } from "./effect.ts";
 import type { Failure } from "./errors.ts";
+import type { Intent } from "./intent.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus } from "./run.ts";
 
@@ -17,6 +18,8 @@ export interface RunRequest {
   readonly priority: number;
   readonly deadlineAt: number | null;
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
+  /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
+  readonly intent?: Intent;
 }
 
 /**

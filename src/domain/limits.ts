@@ -8,6 +8,15 @@ export const LIMITS = {
   /** Characters of a comment, a reason or a reply. */
   textChars: 16_384,
   idempotencyKeyChars: 255,
+  /** Examples of one workflow or agent, and characters of each. */
+  examples: 20,
+  exampleChars: 300,
+  /** Candidates named in an answer that asks which is meant. */
+  intentOffers: 5,
+  /** Longest that an answer waits for a run's end when it was asked to. */
+  longPollMs: 60_000,
+  /** A model that decides between close candidates is given up after this. */
+  intentModelMs: 15_000,
   /** Priorities are 0 (the most urgent class) up to and without this. */
   priorities: 10,
   /** Event streams open at the same time on one server. */

@@ -39,6 +39,8 @@ export interface Workflow {
   readonly name: string;
   readonly version: string;
   readonly description: string;
+  /** Requests in free words that this is for; absent when the file has none. Part of the hash, as routing depends on it. */
+  readonly examples?: readonly string[];
   /** sha-256 of the canonical JSON of the definition, hex. */
   readonly hash: string;
   /** JSON Schema (2020-12) of an object. */

@@ -3,6 +3,7 @@
  * `_ms` at the end of the name. The server parses with these schemas, the OpenAPI document is generated from them,
  * and the console takes its types from here.
  */
+export * from "./api/act.ts";
 export * from "./api/artifacts.ts";
 export * from "./api/definitions.ts";
 export * from "./api/events.ts";

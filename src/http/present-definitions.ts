@@ -20,6 +20,7 @@ export function presentWorkflow(stored: StoredWorkflow): api.Workflow {
   const { workflow, source } = stored;
   return {
     ...head(stored),
+    examples: [...(workflow.examples ?? [])],
     inputs: { ...workflow.inputs },
     outputs: { ...workflow.outputs },
     timeout_ms: workflow.timeoutMs ?? null,
@@ -64,6 +65,7 @@ export function presentAgent(agent: AgentSpec): api.Agent {
   const { limits, validation, model } = agent;
   return {
     ...presentListedAgent(agent),
+    examples: [...(agent.examples ?? [])],
     max_output_tokens: model.maxOutputTokens,
     temperature: model.temperature ?? null,
     limits: {

@@ -1,4 +1,5 @@
 import type { App, RouteParts } from "./parts.ts";
+import { actRoutes } from "./routes/act.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
@@ -9,6 +10,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
+  actRoutes,
   runRoutes,
   runMessageRoutes,
   eventRoutes,

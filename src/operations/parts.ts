@@ -9,6 +9,7 @@ import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Workflow } from "../domain/workflow.ts";
+import type { IntentJudge } from "./intake/judge.ts";
 
 /** Something that must be in order before work is sent here. */
 export interface Probe {
@@ -34,6 +35,8 @@ export interface Parts {
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
   readonly live: Pick<Live, "subscribe">;
+  /** Decides between close candidates of a free request; absent unless a model was configured for that. */
+  readonly intentJudge?: IntentJudge;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];
 }

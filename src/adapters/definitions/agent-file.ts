@@ -91,6 +91,7 @@ function agentOf(shape: AgentShape, prompt: string, hash: string): AgentSpec {
   return {
     name: shape.name,
     description: shape.description,
+    ...(shape.examples === undefined || shape.examples.length === 0 ? {} : { examples: shape.examples }),
     model: {
       ...(model.use === undefined ? {} : { use: model.use }),
       stage: model.stage ?? AGENT_DEFAULTS.stage,

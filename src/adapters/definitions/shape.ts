@@ -28,6 +28,17 @@ const jsonObject = z.record(z.string(), json, want("a mapping"));
 const expression = z
   .union([z.string(), z.boolean(), z.number()], want("an expression, with or without `${{ }}`"))
   .meta({ description: "An expression, with or without `${{ }}`." });
+const examples = z
+  .array(
+    z
+      .string(want("a request in free words"))
+      .min(1, want("a request in free words"))
+      .max(LIMITS.exampleChars, want(`at most ${LIMITS.exampleChars} characters`)),
+    want("a list of requests in free words"),
+  )
+  .max(LIMITS.examples, want(`at most ${LIMITS.examples} examples`))
+  .optional()
+  .meta({ description: "Requests in free words that this is for; `POST /v1/act` is routed by them." });
 const outputs = z
   .record(z.string(), expression, want("a mapping of names to expressions"))
   .meta({ description: "Name → expression. Absent: for a step, the action's own output." });
@@ -118,6 +129,7 @@ export const workflowShape = z.strictObject(
     description: z
       .string(want("a text"))
       .meta({ description: "One or two sentences: what it does and leaves." }),
+    examples,
     inputs: jsonObject.optional().meta({
       description: "Name → JSON Schema (with `required: true` where needed), or one schema of an object.",
     }),
@@ -147,6 +159,7 @@ export const agentShape = z.strictObject(
       .string(want("a text"))
       .min(1, want("a text"))
       .meta({ description: "One sentence: what it is for." }),
+    examples,
     model: z
       .strictObject(
         {

@@ -119,6 +119,7 @@ function readWorkflow(
     name: shape.name,
     version: shape.version,
     description: shape.description,
+    ...(shape.examples === undefined || shape.examples.length === 0 ? {} : { examples: shape.examples }),
     inputs: inputs?.schema ?? NO_INPUTS,
     outputs: Object.fromEntries(outputs.map(({ name, bare }) => [name, bare.expression])),
     ...(shape.timeout === undefined ? {} : { timeoutMs: milliseconds(shape.timeout) }),

@@ -47,6 +47,26 @@ export function queueSuite(tested: UnderTest): void {
       expect(await reader().counts()).toMatchObject({ ready: 1, leased: 0, resting: 0 });
     });
 
+    it("keeps how a request was routed, and tells it from another routing", async () => {
+      const candidates = [{ kind: "workflow", name: "fix", score: 0.7, reasons: ["words: fix"] }] as const;
+      const intent = {
+        text: "Fix it",
+        chosen: { kind: "workflow", name: "fix" },
+        candidates,
+        threshold: 0.3,
+        by: "rules",
+      } as const;
+      await store().admit([admission("run_1", { intent })]);
+      expect(await allFacts("run_1")).toEqual([
+        { kind: "run_queued", request: request({ intent }), seq: 1, at: START },
+      ]);
+      expect(await store().admit([admission("run_1", { intent })])).toEqual([
+        { kind: "existing", id: "run_1" },
+      ]);
+      const [other] = await store().admit([admission("run_1", { intent: { ...intent, by: "named" } })]);
+      expect(other).toMatchObject({ kind: "refused", failure: { code: "conflict" } });
+    });
+
     it("answers a repeat of the same id with the run that exists, and another request with a refusal", async () => {
       await store().admit([admission("run_1")]);
       expect(await store().admit([admission("run_1")])).toEqual([{ kind: "existing", id: "run_1" }]);

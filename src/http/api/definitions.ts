@@ -35,6 +35,7 @@ export const WorkflowStepSchema = z
 export const WorkflowSchema = z
   .object({
     ...workflowFields,
+    examples: z.array(z.string()).meta({ description: "Requests in free words that it is for." }),
     inputs: jsonObject().meta({ description: "JSON Schema of the inputs." }),
     outputs: z.record(z.string(), z.string()),
     timeout_ms: count().nullable(),
@@ -95,6 +96,7 @@ export const AgentListSchema = z.object({ agents: z.array(AgentListItemSchema) }
 export const AgentSchema = z
   .object({
     ...agentFields,
+    examples: z.array(z.string()).meta({ description: "Requests in free words that it is for." }),
     max_output_tokens: count(),
     temperature: z.number().nullable(),
     limits: z.object({

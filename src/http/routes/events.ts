@@ -1,10 +1,4 @@
-import type { FastifyReply } from "fastify";
 import { z } from "zod";
-import { fail } from "../../domain/errors.ts";
-import { LIMITS } from "../../domain/limits.ts";
-import { hasRunEnded } from "../../domain/run.ts";
-import { findRun } from "../../operations/runs/find-run.ts";
-import { followRun, type RunEvent } from "../../operations/runs/follow-run.ts";
 import { runEvents } from "../../operations/runs/run-events.ts";
 import {
   EventHeaders,
@@ -17,9 +11,8 @@ import {
 } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
 import type { App, RouteParts } from "../parts.ts";
-import { presentLive } from "../present.ts";
 import { presentEvent } from "../present-event.ts";
-import { type EventStream, openEventStream } from "../sse.ts";
+import { nothingFollows, streamRun, wantsStream } from "../stream-run.ts";
 import { failures } from "./responses.ts";
 
 const DESCRIPTION = `The run's journal. By default a page of JSON. With \`Accept: text/event-stream\` a stream that goes on
@@ -66,86 +59,7 @@ export function eventRoutes(app: App, parts: RouteParts): void {
       }
       if (lastId !== undefined && (await nothingFollows(parts, run, after)))
         return reply.code(204).send(null);
-      return stream(parts, reply, { run, after });
+      return streamRun(parts, reply, { run, after });
     },
   );
-}
-
-function wantsStream(accept: string | undefined): boolean {
-  return accept?.toLowerCase().includes("text/event-stream") ?? false;
-}
-
-async function nothingFollows(parts: RouteParts, run: string, after: number): Promise<boolean> {
-  const page = valueOrThrow(await runEvents(parts, { run, after, limit: 1 }));
-  return page.ended && page.facts.length === 0;
-}
-
-async function stream(
-  parts: RouteParts,
-  reply: FastifyReply,
-  { run, after }: { readonly run: string; readonly after: number },
-): Promise<FastifyReply> {
-  if (parts.streams.size >= LIMITS.eventStreams) {
-    return valueOrThrow(
-      fail(
-        "too_many_streams",
-        `${parts.streams.size} event streams are open, which is as many as there may be.`,
-      ),
-    );
-  }
-  const controller = new AbortController();
-  parts.streams.add(controller);
-  try {
-    const { signal } = controller;
-    const events = valueOrThrow(await followRun(parts, { run, after, live: true, signal }));
-    reply.hijack();
-    const sse = openEventStream(reply.raw, {
-      ...parts.times,
-      clock: parts.clock,
-      headers: headersOf(reply),
-      onGone: () => controller.abort(),
-    });
-    // Wakes a stream that waits for a slow reader when the server stops.
-    signal.addEventListener("abort", () => sse.close(), { once: true });
-    try {
-      await pump(parts, sse, { run, after, events, signal });
-    } catch (error) {
-      // The answer has begun, so that no status can tell it any more: the reader comes again and is told then.
-      reply.log.error({ err: error, run }, "event stream broken off");
-    }
-    sse.close();
-    return reply;
-  } finally {
-    parts.streams.delete(controller);
-  }
-}
-
-async function pump(
-  parts: RouteParts,
-  stream: EventStream,
-  follow: {
-    readonly run: string;
-    readonly after: number;
-    readonly events: AsyncGenerator<RunEvent>;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
-  let lastSeq = follow.after;
-  for await (const event of follow.events) {
-    const taken =
-      event.kind === "fact"
-        ? await stream.send({ id: event.fact.seq, event: event.fact.kind, data: presentEvent(event.fact) })
-        : await stream.send({ event: "live", data: presentLive(event.event) });
-    if (!taken) return;
-    if (event.kind === "fact") lastSeq = event.fact.seq;
-  }
-  if (follow.signal.aborted) return;
-  const run = valueOrThrow(await findRun(parts, follow.run));
-  if (hasRunEnded(run.status))
-    await stream.send({ event: "end", data: { status: run.status, last_seq: lastSeq } });
-}
-
-/** Headers that hooks have set (request id, security): a hijacked answer must carry them itself. */
-function headersOf(reply: FastifyReply): Record<string, string> {
-  return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

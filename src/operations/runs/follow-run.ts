@@ -1,4 +1,3 @@
-import type { Clock } from "../../base/clock.ts";
 import type { LiveEvent } from "../../contracts/live.ts";
 import { ok, type Result } from "../../domain/errors.ts";
 import type { Fact } from "../../domain/fact.ts";
@@ -6,6 +5,7 @@ import { LIMITS } from "../../domain/limits.ts";
 import { hasRunEnded } from "../../domain/run.ts";
 import { asResult } from "../as-result.ts";
 import type { Parts } from "../parts.ts";
+import { createBell } from "./bell.ts";
 import { findRun } from "./find-run.ts";
 
 export type RunEvent =
@@ -77,40 +77,4 @@ async function* tail(parts: Needs, { run, after, live, signal }: Follow): AsyncG
 
 function isEnd(fact: Fact): boolean {
   return fact.kind === "run_completed" || fact.kind === "run_failed" || fact.kind === "run_canceled";
-}
-
-interface Bell {
-  ring(): void;
-  /** Until it is rung (or was, since the last wait), the signal aborts, or `ms` have passed (`late`). */
-  wait(ms: number): Promise<"rung" | "late">;
-  close(): void;
-}
-
-function createBell(clock: Clock, signal: AbortSignal): Bell {
-  let rung = false;
-  let wake = () => {};
-  const onAbort = () => wake();
-  signal.addEventListener("abort", onAbort);
-  return {
-    ring() {
-      rung = true;
-      wake();
-    },
-    async wait(ms) {
-      if (!rung && !signal.aborted) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        const cancel = clock.after(ms, resolve);
-        wake = resolve;
-        await promise;
-        wake = () => {};
-        cancel();
-      }
-      const answer = rung ? "rung" : "late";
-      rung = false;
-      return answer;
-    },
-    close() {
-      signal.removeEventListener("abort", onAbort);
-    },
-  };
 }

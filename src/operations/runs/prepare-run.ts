@@ -1,6 +1,7 @@
 import type { Json } from "../../base/json.ts";
 import { ok, type Result } from "../../domain/errors.ts";
 import type { RunRequest } from "../../domain/fact.ts";
+import type { Intent } from "../../domain/intent.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import type { Parts } from "../parts.ts";
 import { findWorkflow } from "../workflows/find-workflow.ts";
@@ -16,6 +17,8 @@ export interface PrepareRun {
   readonly priority: number;
   /** ms since the epoch; the workflow's own timeout may bring it forward. */
   readonly deadlineAt: number | null;
+  /** How a free request came to this workflow. */
+  readonly intent?: Intent;
 }
 
 type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs">;
@@ -36,6 +39,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
     priority: wanted.priority,
     deadlineAt: earliest(wanted.deadlineAt, ownDeadline(workflow, parts.clock.now())),
     parent: null,
+    ...(wanted.intent === undefined ? {} : { intent: wanted.intent }),
   });
 }
 

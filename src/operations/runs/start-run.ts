@@ -2,6 +2,7 @@ import { parseDuration } from "../../base/duration.ts";
 import { canonicalJson, type Json } from "../../base/json.ts";
 import type { Admission } from "../../contracts/run-store.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
+import type { Intent } from "../../domain/intent.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { RunSummary } from "../../domain/run.ts";
 import { asResult } from "../as-result.ts";
@@ -22,6 +23,14 @@ export interface StartRun {
   readonly idempotencyKey?: string;
 }
 
+/** What a door that made this request out of another one says of it. */
+export interface StartOrigin {
+  readonly id: string;
+  readonly intent: Intent;
+  /** Hash of what was asked there; idempotency goes by it. */
+  readonly bodyHash: string;
+}
+
 export interface StartedRun {
   readonly run: RunSummary;
   /** False when the idempotency key had started it before. */
@@ -39,9 +48,9 @@ type Needs = Pick<Parts, "clock" | "newId" | "hash" | "store" | "reader" | "work
  * Admits a run, once per idempotency key. Nothing is accepted that the engine would refuse later for its shape:
  * the workflow exists, the inputs fit its schema, sizes are within the limits, the deadline lies ahead.
  */
-export function startRun(parts: Needs, request: StartRun): Promise<Result<StartedRun>> {
+export function startRun(parts: Needs, request: StartRun, origin?: StartOrigin): Promise<Result<StartedRun>> {
   return asResult(async () => {
-    const shape = checkShape(request);
+    const shape = checkStart(request);
     if (!shape.ok) return shape;
     const at = parts.clock.now();
     const deadline = parseDeadline(request.deadline, at);
@@ -54,19 +63,22 @@ export function startRun(parts: Needs, request: StartRun): Promise<Result<Starte
       queue: DEFAULT_QUEUE,
       priority: request.priority ?? DEFAULT_PRIORITY,
       deadlineAt: deadline.value,
+      ...(origin === undefined ? {} : { intent: origin.intent }),
     });
     if (!prepared.ok) return prepared;
-    const admission: Admission = {
-      id: parts.newId("run"),
+    const key = request.idempotencyKey;
+    const bodyHash = origin?.bodyHash ?? hashOf(parts, request);
+    return admitRun(parts, {
+      id: origin?.id ?? parts.newId("run"),
       request: prepared.value,
-      idempotency: idempotencyOf(parts, request),
+      idempotency: key === undefined ? null : { key, bodyHash },
       at,
-    };
-    return admit(parts, admission);
+    });
   });
 }
 
-async function admit(
+/** Stores a run, or finds the one that the same request had started. */
+export async function admitRun(
   parts: Pick<Parts, "store" | "reader">,
   admission: Admission,
 ): Promise<Result<StartedRun>> {
@@ -77,7 +89,8 @@ async function admit(
   return run.ok ? ok({ run: run.value, created: admitted.kind === "created" }) : run;
 }
 
-function checkShape(request: StartRun): Result<null> {
+/** What can be said of a request before its workflow is known. */
+export function checkStart(request: Omit<StartRun, "workflow">): Result<null> {
   const inputs = checkJson("inputs", request.inputs, LIMITS.requestBytes);
   if (!inputs.ok) return inputs;
   if (request.title !== undefined) {
@@ -102,11 +115,9 @@ function checkShape(request: StartRun): Result<null> {
 }
 
 /** The hash is of what was asked, not of what it resolved to: the same retry stays the same when a workflow moves on. */
-function idempotencyOf(parts: Pick<Parts, "hash">, request: StartRun): Admission["idempotency"] {
-  if (request.idempotencyKey === undefined) return null;
+function hashOf(parts: Pick<Parts, "hash">, request: StartRun): string {
   const { workflow, inputs, title = null, deadline = null, priority = null } = request;
-  const bodyHash = parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority }));
-  return { key: request.idempotencyKey, bodyHash };
+  return parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority }));
 }
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
