@@ -185,11 +185,11 @@ describe("what was typed", () => {
     expect(code).toBe(1);
   });
 
-  it("a data folder that cannot be one fails: exit code 1", async () => {
+  it("a data folder that cannot be one is refused: exit code 2", async () => {
     const file = desk.file("a-file", "");
     const { code, stderr } = await desk.run(["--data", file, "runs", "--json"]);
-    expect(errorOf(stderr)).toMatchObject({ code: "read_only", message: expect.stringContaining(file) });
-    expect(code).toBe(1);
+    expect(errorOf(stderr)).toMatchObject({ code: "invalid_config", message: expect.stringContaining(file) });
+    expect(code).toBe(2);
     const doctor = await desk.run(["--data", file, "doctor", "--json"]);
     expect(doctor.code).toBe(1);
     expect(JSON.parse(doctor.stdout).checks).toContainEqual(
