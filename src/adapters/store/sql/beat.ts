@@ -15,23 +15,22 @@ export interface Beat {
 }
 
 export interface BeatOptions extends Omit<BeatOrder, "control" | "tickMs"> {
+  /** The module that beats, in a thread of its own. */
+  readonly thread: URL;
   readonly onMessage: (message: BeatMessage) => void;
 }
 
 /** How often the main thread shows that its loop turns, as a share of the shortest time that is watched. */
 const TICKS_PER_NOTICE = 8;
 
-// From source this file is TypeScript and so is its thread; in the build both are JavaScript.
-const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
-
 export async function startBeat(options: BeatOptions): Promise<Beat> {
-  const { onMessage, ...rest } = options;
+  const { onMessage, thread: module, ...rest } = options;
   const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
   const slots = new Int32Array(control);
   Atomics.store(slots, STATE, BEATING);
   const tickMs = Math.max(1, Math.floor(Math.min(rest.noticeMs, rest.beatMs * 2) / TICKS_PER_NOTICE));
   const order: BeatOrder = { ...rest, control, tickMs };
-  const thread = new Worker(new URL(`./beat-thread.${EXTENSION}`, import.meta.url), { workerData: order });
+  const thread = new Worker(module, { workerData: order });
   const timer = setInterval(() => Atomics.add(slots, MAIN_TICKS, 1), tickMs);
   timer.unref();
   let ended = false;
