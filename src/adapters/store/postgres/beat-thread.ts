@@ -47,6 +47,8 @@ async function beatUntilStopped(order: BeatOrder): Promise<void> {
     return known;
   };
 
+  // Waiting on shared memory does not keep a thread alive, nor does a connection that is gone.
+  const alive = setInterval(() => undefined, order.beatMs);
   try {
     while (!(await untilTick(control, order.tickMs))) {
       const stood = watch.look();
@@ -61,6 +63,7 @@ async function beatUntilStopped(order: BeatOrder): Promise<void> {
       }
     }
   } finally {
+    clearInterval(alive);
     await session.close();
     parentPort?.close();
   }

@@ -25,6 +25,9 @@ const SELF_TEST_MS = 2_000;
 const POLL_MS = 100;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 5_000;
+/** How soon it is tried again whether notifications arrive. */
+const RETEST_MS = 30_000;
+const UNHEARD = "notifications do not arrive: is there a connection pooler in transaction mode?";
 
 const NOTIFY = statement("SELECT pg_notify($1, $2)");
 const ANY_READY = statement("SELECT true AS ready FROM ready LIMIT 1");
@@ -58,6 +61,7 @@ export class Hints {
   #client: pg.Client | null = null;
   #heard: (() => void) | null = null;
   #closed = false;
+  readonly #ending = new AbortController();
   #reconnecting: Promise<void> | null = null;
   #sending: Promise<void> = Promise.resolve();
   mode: "notify" | "poll" = "poll";
@@ -68,9 +72,9 @@ export class Hints {
 
   /** Listens, and makes sure that what is said is heard. */
   async start(): Promise<void> {
-    const heard = await this.#listen();
-    if (heard) return;
-    this.#options.onPolling("notifications do not arrive: is there a connection pooler in transaction mode?");
+    if (await this.#listen()) return;
+    this.#options.onPolling(UNHEARD);
+    this.#reconnecting = this.#reconnect(RETEST_MS);
   }
 
   watch(listener: (hint: StoreHint) => void): () => void {
@@ -93,6 +97,7 @@ export class Hints {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ending.abort();
     this.#listeners.clear();
     if (this.#gathering !== null) {
       clearTimeout(this.#gathering);
@@ -159,7 +164,7 @@ export class Hints {
     const client = await connect({ url: this.#options.url, name: "listen" });
     client.on("notification", ({ payload }) => this.#hear(payload));
     await client.query(`LISTEN ${CHANNEL}`);
-    const heard = await this.#selfTest();
+    const heard = await this.#selfTest(client);
     if (!heard || this.#closed) {
       this.#poll();
       await client.end().catch(() => undefined);
@@ -173,15 +178,21 @@ export class Hints {
     return true;
   }
 
-  async #selfTest(): Promise<boolean> {
+  async #selfTest(client: pg.Client): Promise<boolean> {
     let late: NodeJS.Timeout | undefined;
-    const heard = new Promise<boolean>((resolve) => {
+    const heard = new Promise<boolean>((resolve, reject) => {
       this.#heard = () => resolve(true);
-      late = setTimeout(() => resolve(false), SELF_TEST_MS);
+      // A connection that is gone has heard nothing, which says nothing about the next one.
+      client.once("end", () => reject(new Error("the listening connection was lost")));
     });
+    heard.catch(() => undefined);
     try {
+      // By another connection: its own notifications a connection hears through any pooler.
       await this.#options.session.many(NOTIFY, [CHANNEL, JSON.stringify({ from: this.#me })]);
-      return await heard;
+      const silent = new Promise<boolean>((resolve) => {
+        late = setTimeout(() => resolve(false), SELF_TEST_MS);
+      });
+      return await Promise.race([heard, silent]);
     } finally {
       clearTimeout(late);
       this.#heard = null;
@@ -207,23 +218,31 @@ export class Hints {
     if (this.#closed || this.#client !== client) return;
     this.#client = null;
     this.#poll();
-    this.#reconnecting = this.#reconnect();
+    this.#reconnecting = this.#reconnect(FIRST_WAIT_MS);
   }
 
-  async #reconnect(): Promise<void> {
-    for (let wait = FIRST_WAIT_MS; !this.#closed; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-      await sleep(wait * (0.5 + Math.random()), undefined, { ref: false });
+  async #reconnect(first: number): Promise<void> {
+    let told = first === RETEST_MS;
+    for (let wait = first; !this.#closed; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+      await this.#pause(wait * (0.5 + Math.random()));
       if (this.#closed) return;
       try {
-        if (!(await this.#listen())) {
-          this.#options.onPolling("notifications stopped arriving after a reconnection");
+        if (await this.#listen()) {
+          // Whatever was said meanwhile was not heard.
+          this.#listeners.tell({ kind: "ready" });
+          return;
         }
-        // Whatever was said meanwhile was not heard.
-        this.#listeners.tell({ kind: "ready" });
-        return;
+        if (!told) this.#options.onPolling(UNHEARD);
+        told = true;
+        wait = RETEST_MS;
       } catch {
         // Tried again; the verbs tell of a database that is gone.
       }
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#ending;
+    await sleep(ms, undefined, { ref: false, signal }).catch(() => undefined);
   }
 }

@@ -11,10 +11,12 @@ const MIGRATE_MS = 600_000;
 
 /** The schema version of a database: 0 when it is empty, `null` when it is another program's. */
 export async function schemaVersion(client: pg.Client): Promise<number | null> {
-  const { rows } = await client.query<{ meta: string | null; run: string | null }>(
-    "SELECT to_regclass('meta') AS meta, to_regclass('run') AS run",
+  // From the table of tables, not by `to_regclass`, which may answer from before another process's migration.
+  const { rows } = await client.query<{ relname: string }>(
+    `SELECT relname FROM pg_class WHERE relname IN ('meta', 'run') AND relnamespace = current_schema()::regnamespace`,
   );
-  if (rows[0]?.meta === null) return rows[0].run === null ? 0 : null;
+  const tables = rows.map((row) => row.relname);
+  if (!tables.includes("meta")) return tables.length === 0 ? 0 : null;
   const found = await client.query<{ value: number }>("SELECT value FROM meta WHERE key = 'schema_version'");
   return found.rows[0]?.value ?? 0;
 }

@@ -34,20 +34,23 @@ export async function startBeat(options: BeatOptions): Promise<Beat> {
   const timer = setInterval(() => Atomics.add(slots, MAIN_TICKS, 1), tickMs);
   timer.unref();
   let ended = false;
+  let stopping = false;
   thread.on("message", onMessage);
   thread.on("error", (error) => {
     onMessage({ kind: "failed", message: `the beat thread died: ${error.message}` });
-    onMessage({ kind: "lost" });
   });
   thread.once("exit", () => {
     ended = true;
     clearInterval(timer);
+    // Lost or stopped, or nobody beats any more: the third must be told, and telling the first twice does no harm.
+    if (!stopping) onMessage({ kind: "lost" });
   });
   await once(thread, "online");
   thread.unref();
   return {
     async stop() {
       clearInterval(timer);
+      stopping = true;
       if (ended) return;
       thread.ref();
       Atomics.store(slots, STATE, STOPPED);

@@ -28,8 +28,7 @@ export function createBeats(
   const onMessage = (worker: string, message: BeatMessage): void => {
     if (message.kind === "failed") options.onBeatFailure(worker, message.message);
     else if (message.kind === "stalled") publish([{ kind: "stalled", worker, ms: message.ms }]);
-    else {
-      beats.delete(worker);
+    else if (beats.delete(worker)) {
       publish([{ kind: "lost", worker }]);
     }
   };
