@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteStore, type SqliteStore } from "../src/adapters/store/sqlite/open.ts";
-import type { Admission, Claim, Commit } from "../src/contracts/run-store.ts";
+import type { Admission, Claim, Commit, RunStore } from "../src/contracts/run-store.ts";
 import type { Fact, FactBody } from "../src/domain/fact.ts";
 
 /** One measured number. `perSecond` is of `unit`; latencies are of one call of the store. */
@@ -24,12 +24,21 @@ export interface StoreBenchOptions {
   readonly backlog: number;
 }
 
+/** Either database. */
+export type Benched = Pick<SqliteStore, "reader"> & { readonly store: RunStore };
+
 const BATCHES = [1, 32, 64];
 const RUNS_AT_A_TIME = 64;
 const STEPS_PER_RUN = 3;
 const OUTPUT = "o".repeat(200);
 const clock = { now: () => Date.now(), after: () => () => undefined };
-const WORKER = { id: "bench", host: "bench", pid: process.pid, processStart: "", slots: RUNS_AT_A_TIME };
+export const WORKER = {
+  id: "bench",
+  host: "bench",
+  pid: process.pid,
+  processStart: "",
+  slots: RUNS_AT_A_TIME,
+};
 
 let admitted = 0;
 
@@ -137,46 +146,46 @@ async function rawLimit(folder: string, batch: number, ms: number): Promise<Stor
   return result;
 }
 
-async function claimAll(sqlite: SqliteStore, runs: number): Promise<readonly Claim[]> {
-  await sqlite.store.admit(Array.from({ length: runs }, admission));
-  return (await sqlite.store.claim({ worker: WORKER.id, limit: runs })) ?? [];
+async function claimAll(benched: Benched, runs: number): Promise<readonly Claim[]> {
+  await benched.store.admit(Array.from({ length: runs }, admission));
+  return (await benched.store.claim({ worker: WORKER.id, limit: runs })) ?? [];
 }
 
 /** Facts of long runs in commits of `batch` entries, two facts each: what the engine's steady state costs. */
-async function commits(sqlite: SqliteStore, batch: number, ms: number): Promise<StoreMeasure> {
-  const claims = await claimAll(sqlite, batch);
+export async function commits(benched: Benched, batch: number, ms: number): Promise<StoreMeasure> {
+  const claims = await claimAll(benched, batch);
   const runs = claims.map((claim) => new BenchRun(claim, Number.MAX_SAFE_INTEGER, OUTPUT));
   const result = await measure(`store.commit, ${batch} entries`, { unit: "facts", ms }, async () => {
-    const answers = await sqlite.store.commit(runs.map((run) => run.next()));
+    const answers = await benched.store.commit(runs.map((run) => run.next()));
     if (answers.some((answer) => answer.kind !== "ok")) throw new Error(JSON.stringify(answers));
     return batch * 2;
   });
   const end = { kind: "end", status: "canceled", output: null, failure: null } as const;
-  await sqlite.store.commit(
+  await benched.store.commit(
     claims.map((claim) => ({ ...EMPTY, claim, facts: [], next: end, started: false })),
   );
   return result;
 }
 
 /** Whole runs of three steps: admitted, claimed, started, stepped and ended, 64 at a time. */
-async function wholeRuns(sqlite: SqliteStore, ms: number): Promise<StoreMeasure> {
+export async function wholeRuns(benched: Benched, ms: number): Promise<StoreMeasure> {
   return measure("whole runs of 3 steps, 64 at a time", { unit: "runs", ms }, async () => {
-    const claims = await claimAll(sqlite, RUNS_AT_A_TIME);
+    const claims = await claimAll(benched, RUNS_AT_A_TIME);
     const runs = claims.map((claim) => new BenchRun(claim, STEPS_PER_RUN, OUTPUT));
-    while (runs.some((run) => !run.ended)) await sqlite.store.commit(runs.map((run) => run.next()));
+    while (runs.some((run) => !run.ended)) await benched.store.commit(runs.map((run) => run.next()));
     return runs.length;
   });
 }
 
 /** Claims 32 and gives them back, so that the backlog stays as it is. */
-async function claims(sqlite: SqliteStore, name: string, ms: number): Promise<StoreMeasure> {
+export async function claims(benched: Benched, name: string, ms: number): Promise<StoreMeasure> {
   const taken: number[] = [];
   const result = await measure(name, { unit: "claims", ms }, async () => {
     const before = performance.now();
-    const got = (await sqlite.store.claim({ worker: WORKER.id, limit: 32 })) ?? [];
+    const got = (await benched.store.claim({ worker: WORKER.id, limit: 32 })) ?? [];
     taken.push(performance.now() - before);
     const giveBack = { kind: "yield" } as const;
-    await sqlite.store.commit(
+    await benched.store.commit(
       got.map((claim) => ({ ...EMPTY, claim, facts: [], next: giveBack, started: false })),
     );
     return got.length;
@@ -207,9 +216,9 @@ function fillHistory(path: string, runs: number): void {
   db.close();
 }
 
-async function fillBacklog(sqlite: SqliteStore, runs: number): Promise<void> {
+export async function fillBacklog(benched: Benched, runs: number): Promise<void> {
   for (let left = runs; left > 0; left -= 5_000) {
-    await sqlite.store.admit(Array.from({ length: Math.min(left, 5_000) }, admission));
+    await benched.store.admit(Array.from({ length: Math.min(left, 5_000) }, admission));
   }
 }
 

@@ -13,7 +13,7 @@ import { createLive } from "../adapters/live/in-process.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
 import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
-import { openSqliteStore, processStart, type SqliteStore } from "../adapters/store/sqlite/open.ts";
+import { processStart } from "../adapters/store/sql/process.ts";
 import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
@@ -36,6 +36,7 @@ import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
+import { type Database, openDatabase } from "./database.ts";
 import type { House } from "./house.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
@@ -57,26 +58,22 @@ const ASK_TIMEOUT_MS = 3_600_000;
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
   const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
   await makeDataFolder(config.dataDir);
-  const sqlite = await openSqliteStore({
-    path: join(config.dataDir, "agent-runner.db"),
-    clock: systemClock,
-    onBeatFailure: (error) => log.warn({ error: String(error) }, "a beat failed; the lease is at risk"),
-  });
+  const database = await openDatabase(config, log);
   try {
-    return await furnish(config, options, { log, sqlite });
+    return await furnish(config, options, { log, database });
   } catch (error) {
-    await sqlite.close();
+    await database.close();
     throw error;
   }
 }
 
 interface Ground {
   readonly log: Logger;
-  readonly sqlite: SqliteStore;
+  readonly database: Database;
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
-  const { log, sqlite } = ground;
+  const { log, database } = ground;
   const gateway = await createModels(config, {
     clock: systemClock,
     random: Math.random,
@@ -113,7 +110,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       os: operatingSystem(),
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
-      pastFailures: (query) => pastFailures(sqlite, query),
+      pastFailures: (query) => pastFailures(database, query),
       redact: redactorFor(config.env),
     },
     options.actions,
@@ -125,7 +122,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   });
   catalog.agents = library.agents;
   const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
-  await saveWorkflows(sqlite, library);
+  await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
@@ -155,7 +152,7 @@ function operationsOf(of: {
   readonly gateway: ModelGateway;
   readonly library: Library;
 }): Parts {
-  const { store, reader, workflows } = of.ground.sqlite;
+  const { store, reader, workflows } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
@@ -177,10 +174,10 @@ function operationsOf(of: {
 }
 
 /** A run is pinned to a hash, so every definition that can be started is in the store before anything starts. */
-async function saveWorkflows(sqlite: SqliteStore, library: Library): Promise<void> {
+async function saveWorkflows(database: Database, library: Library): Promise<void> {
   for (const { value, source, origin } of library.workflows) {
-    if ((await sqlite.workflows.latest(value.name))?.workflow.hash === value.hash) continue;
-    await sqlite.workflows.save({ workflow: value, source, origin, savedAt: systemClock.now() });
+    if ((await database.workflows.latest(value.name))?.workflow.hash === value.hash) continue;
+    await database.workflows.save({ workflow: value, source, origin, savedAt: systemClock.now() });
   }
 }
 
@@ -193,9 +190,9 @@ function engineOf(of: {
 }): EngineParts {
   const { ground, operations } = of;
   return {
-    store: ground.sqlite.store,
-    runs: ground.sqlite.reader,
-    workflows: ground.sqlite.workflows,
+    store: ground.database.store,
+    runs: ground.database.reader,
+    workflows: ground.database.workflows,
     artifacts: of.artifacts,
     actions: of.actions,
     expressions: of.expressions,
@@ -264,7 +261,7 @@ function houseOf(of: {
       for (const service of services) await service.stop();
       await worker.stop(config.drainMs);
       await of.contexts.close();
-      await ground.sqlite.close();
+      await ground.database.close();
     },
   };
 }

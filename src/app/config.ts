@@ -13,6 +13,8 @@ import type { RoutingSettings } from "../gateway/house.ts";
 export interface Config {
   /** Absolute path of the folder that holds the database, artifacts and workspaces. */
   readonly dataDir: string;
+  /** `postgres://…`, or `null`: then the database is a file in the data folder. */
+  readonly databaseUrl: string | null;
   readonly host: string;
   readonly port: number;
   readonly slots: number;
@@ -107,12 +109,22 @@ const settings = z.object({
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
+  DATABASE_URL: z
+    .string()
+    .refine(
+      (url) => /^postgres(ql)?:\/\//.test(url) && URL.canParse(url),
+      "expected postgres://user:password@host/database",
+    )
+    .optional(),
 });
+
+/** Names of others that we read: their values may be secrets and are not shown. */
+const FOREIGN: ReadonlySet<string> = new Set(["DATABASE_URL"]);
 
 /** From environment variables. An empty variable counts as unset; an unknown `AGENT_RUNNER_…` is an error, not a guess. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Result<Config> {
   const given = Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => name.startsWith(PREFIX) && value),
+    Object.entries(env).filter(([name, value]) => (name.startsWith(PREFIX) || FOREIGN.has(name)) && value),
   );
   const known = Object.keys(settings.shape);
   for (const name of Object.keys(given)) {
@@ -126,7 +138,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0] ?? "");
-    return fail("invalid_config", `${name} is ${JSON.stringify(given[name])}: ${issue?.message}`, {
+    const value = FOREIGN.has(name) ? "not usable" : JSON.stringify(given[name]);
+    return fail("invalid_config", `${name} is ${value}: ${issue?.message}`, {
       setting: name,
     });
   }
@@ -135,6 +148,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   if (!stageModels.ok) return stageModels;
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
+    databaseUrl: read.DATABASE_URL ?? null,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
     slots: read.AGENT_RUNNER_SLOTS,

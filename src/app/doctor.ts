@@ -4,11 +4,13 @@ import { access, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
+import { inspectPostgres } from "../adapters/store/postgres/inspect.ts";
 import { inspectSqlite } from "../adapters/store/sqlite/inspect.ts";
 import type { GateSpec } from "../contracts/gates.ts";
 import { ERRORS, type Failure, FailureError } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Config } from "./config.ts";
+import { SQLITE_FILE } from "./database.ts";
 import { createModels } from "./models.ts";
 import { gatesOf } from "./repo-gates.ts";
 import { systemClock } from "./system-clock.ts";
@@ -35,7 +37,7 @@ export async function* diagnose(config: Config, cwd: string): AsyncGenerator<Che
   yield node();
   yield await dataFolder(config.dataDir);
   yield await freeDisk(config.dataDir);
-  yield sqlite(config.dataDir);
+  yield config.databaseUrl === null ? sqlite(config.dataDir) : await postgres(config.databaseUrl);
   yield await git();
   yield await programs();
   yield* providers(config);
@@ -87,7 +89,7 @@ async function freeDisk(dir: string): Promise<Check> {
 function sqlite(dir: string): Check {
   const name = "database";
   try {
-    const { library, schema, newest } = inspectSqlite(join(dir, "agent-runner.db"));
+    const { library, schema, newest } = inspectSqlite(join(dir, SQLITE_FILE));
     const version = `SQLite ${library}`;
     if (schema === null) return good(name, `${version}; none yet, it will be made with schema ${newest}`);
     if (schema > newest) {
@@ -103,6 +105,26 @@ function sqlite(dir: string): Check {
     );
   } catch (error) {
     return bad(name, `cannot be opened: ${messageOf(error)}`, ERRORS.store_corrupt.remedy);
+  }
+}
+
+async function postgres(url: string): Promise<Check> {
+  const name = "database";
+  try {
+    const { address, version, schema, newest } = await inspectPostgres(url);
+    const server = `PostgreSQL ${version} at ${address}`;
+    const { remedy } = ERRORS.store_incompatible;
+    if (schema === null) return bad(name, `${server} holds the tables of another program`, remedy);
+    if (schema > newest) {
+      return bad(name, `${server}: schema ${schema}, and this agent-runner knows up to ${newest}`, remedy);
+    }
+    if (schema === 0) return good(name, `${server}; empty, it will be made with schema ${newest}`);
+    return good(
+      name,
+      `${server}, schema ${schema}${schema < newest ? `, will be brought to ${newest}` : ""}`,
+    );
+  } catch (error) {
+    return bad(name, messageOf(error), remedyOf(error));
   }
 }
 

@@ -10,7 +10,7 @@ export interface StoreUnderTest {
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
   /** False when the worker is not known any more. */
-  beat(worker: string): boolean;
+  beat(worker: string): boolean | Promise<boolean>;
   close(): Promise<void>;
 }
 

@@ -233,13 +233,13 @@ export function queueSuite(tested: UnderTest): void {
       const old = await held(store());
       await store().join(worker("b"));
       clock().advance(LIMITS.leaseTtlMs);
-      expect(under().beat("b")).toBe(true);
+      expect(await under().beat("b")).toBe(true);
       expect(await store().reap(clock().now())).toEqual([]);
       clock().advance(1);
       expect(await store().reap(clock().now())).toEqual(["run_1"]);
       expect(await reader().counts()).toMatchObject({ ready: 1, leased: 0, workers: 1 });
       // The zombie: it claims nothing, writes nothing, and its beat says that it is dead.
-      expect(under().beat("w")).toBe(false);
+      expect(await under().beat("w")).toBe(false);
       expect(await store().claim({ worker: "w", limit: 1 })).toBeNull();
       const late = commit(old, { facts: facts(2, [started("a")]) });
       expect(await store().commit([late])).toEqual([{ kind: "fenced" }]);

@@ -1,7 +1,6 @@
-import { canonicalJson, type Json } from "../../../base/json.ts";
 import type { Admission, Admitted } from "../../../contracts/run-store.ts";
-import { failure } from "../../../domain/errors.ts";
-import { hasRunEnded, type RunStatus } from "../../../domain/run.ts";
+import type { RunStatus } from "../../../domain/run.ts";
+import { answerOfId, answerOfKey, answerOfParent, requestOf } from "../sql/admission-answers.ts";
 import type { Connection } from "./connection.ts";
 import type { Journal } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
@@ -30,20 +29,10 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
     const { id, request, idempotency } = admission;
     if (idempotency !== null) {
       const first = byKey(request.tenant, idempotency.key);
-      if (first?.idem_hash === idempotency.bodyHash) return { kind: "existing", id: first.id };
-      if (first !== undefined) {
-        const message = `idempotency key ${JSON.stringify(idempotency.key)} was used for another request (${first.id})`;
-        return { kind: "refused", failure: failure("idempotency_conflict", message) };
-      }
+      if (first !== undefined) return answerOfKey(idempotency, first);
     }
     const same = byId(id);
-    if (same === undefined) return null;
-    const fact = parts.journal.read(same.no, 0, 1)[0];
-    const asked = fact?.kind === "run_queued" ? fact.request : null;
-    if (canonicalJson(asked as unknown as Json) === canonicalJson(request as unknown as Json)) {
-      return { kind: "existing", id };
-    }
-    return { kind: "refused", failure: failure("conflict", `a run ${id} exists with another request`) };
+    return same === undefined ? null : answerOfId(admission, requestOf(parts.journal.read(same.no, 0, 1)[0]));
   };
 
   return (tx, admission) => {
@@ -51,13 +40,8 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
     if (seen !== null) return seen;
     const { id, request, idempotency, at } = admission;
     const parent = request.parent === null ? undefined : byId(request.parent.run);
-    if (request.parent !== null && parent === undefined) {
-      const message = `parent run ${request.parent.run} does not exist`;
-      return { kind: "refused", failure: failure("not_found", message) };
-    }
-    if (request.parent !== null && parent !== undefined && hasRunEnded(parent.status)) {
-      return { kind: "refused", failure: failure("run_ended", `parent run ${request.parent.run} has ended`) };
-    }
+    const orphaned = answerOfParent(admission, parent);
+    if (orphaned !== null) return orphaned;
     const no = insert(
       id,
       request.tenant,

@@ -12,8 +12,8 @@ import {
   started,
   worker,
 } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { isProcessGone } from "../sql/process.ts";
 import { openSqliteStore, processStart, type SqliteStore } from "./open.ts";
-import { isProcessGone } from "./process.ts";
 
 const clock = { now: () => Date.now(), after: () => () => undefined };
 const me = worker("w", { host: hostname(), pid: process.pid, processStart: processStart(process.pid) });

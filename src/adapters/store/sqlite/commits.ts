@@ -1,11 +1,12 @@
 import type { Commit, CommitNext, Committed } from "../../../contracts/run-store.ts";
 import { failure } from "../../../domain/errors.ts";
 import type { RunStatus } from "../../../domain/run.ts";
+import { EntryRefused, encode } from "../sql/encode.ts";
+import { childEnded, parentEnded } from "../sql/messages.ts";
 import type { Admit } from "./admissions.ts";
 import type { Approvals } from "./approvals.ts";
 import type { Bodies } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
-import { EntryRefused, encode } from "./failures.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Journal } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
@@ -53,16 +54,10 @@ function createEnd(connection: Connection, parts: CommitParts) {
     end(status, from.at, result.text, result.blob, no);
     tx.add(from.status, -1);
     tx.add(status, 1);
-    if (from.parent !== null) {
-      const body = { run, status, output, failure: why === null ? null : { ...why } };
-      const message = { run: from.parent, id: `child:${run}`, kind: "child", name: run } as const;
-      parts.inbox.post(tx, { ...message, body, from: `run:${run}`, at: from.at });
-    }
-    for (const child of openChildren(no)) {
-      const body = { reason: `its parent run ${run} has ended (${status})` };
-      const message = { run: child.id, id: `parent_ended:${run}`, kind: "cancel", name: "cancel" } as const;
-      parts.inbox.post(tx, { ...message, body, from: `run:${run}`, at: from.at });
-    }
+    const { at } = from;
+    if (from.parent !== null) parts.inbox.post(tx, childEnded({ run, parent: from.parent, at }, next));
+    for (const child of openChildren(no))
+      parts.inbox.post(tx, parentEnded({ run, child: child.id, at }, next));
   };
 }
 

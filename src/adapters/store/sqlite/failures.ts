@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
 import { type ErrorCode, type Failure, FailureError, failure } from "../../../domain/errors.ts";
+import { EntryRefused } from "../sql/encode.ts";
 
 /** Primary result codes of SQLite (https://sqlite.org/rescode.html) that mean something to us. */
 const CODE = {
@@ -15,17 +16,6 @@ const CODE = {
   mismatch: 20,
   notADatabase: 26,
 } as const;
-
-/** One entry of a batch cannot be written: its neighbours can. */
-export class EntryRefused extends Error {
-  override readonly name = "EntryRefused";
-  readonly failure: Failure;
-
-  constructor(value: Failure) {
-    super(value.message);
-    this.failure = value;
-  }
-}
 
 function resultCode(error: unknown): number | null {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return null;
@@ -49,20 +39,6 @@ export function entryFault(error: unknown): Failure | null {
 
 function isInvalidArgument(error: unknown): boolean {
   return error instanceof TypeError && "code" in error && error.code === "ERR_INVALID_ARG_TYPE";
-}
-
-/** JSON text of a value; what is no JSON (a cycle, a BigInt, nothing at all) is its entry's own fault. */
-export function encode(value: unknown): string {
-  let text: string | undefined;
-  let why = "it is not JSON";
-  try {
-    text = JSON.stringify(value);
-  } catch (error) {
-    why = error instanceof Error ? error.message : String(error);
-  }
-  if (text === undefined)
-    throw new EntryRefused(failure("invalid_request", `a value cannot be stored: ${why}`));
-  return text;
 }
 
 /** The store as a whole failed: SQLite's error as a value of the catalogue. Other errors pass through unchanged. */

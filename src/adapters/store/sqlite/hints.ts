@@ -1,4 +1,5 @@
 import type { StoreHint } from "../../../contracts/run-store.ts";
+import { Listeners } from "../sql/listeners.ts";
 import type { Connection } from "./connection.ts";
 
 export interface Hints {
@@ -16,7 +17,8 @@ const distinct = (rows: readonly { readonly id: string }[]) => new Set(rows.map(
 
 /** Tells listeners what this process wrote, after it is durable, and that other processes wrote something. */
 export function createHints(connection: Connection): Hints {
-  const listeners = new Set<(hint: StoreHint) => void>();
+  const listeners = new Listeners();
+  const tell = (hint: StoreHint) => listeners.tell(hint);
   // It changes when another connection commits, in this process or another; never by this connection's own commits.
   const version = connection.one<{ data_version: number }>("PRAGMA data_version");
   const arrivals = connection.one<{ value: number }>("SELECT value FROM counter WHERE name = 'arrival'");
@@ -37,11 +39,6 @@ export function createHints(connection: Connection): Hints {
     arrival: arrivals()?.value ?? 0,
     fact: lastFact()?.id ?? 0,
   });
-
-  const tell = (hint: StoreHint): void => {
-    // In a task of its own: what a listener throws is its own crash, and never undoes or fails a commit.
-    for (const listener of listeners) queueMicrotask(() => listener(hint));
-  };
 
   const poll = (): void => {
     let now: typeof seen;
@@ -66,16 +63,14 @@ export function createHints(connection: Connection): Hints {
 
   return {
     watch(listener) {
-      // One function given twice is two listeners.
-      const own = (hint: StoreHint) => listener(hint);
-      listeners.add(own);
+      const remove = listeners.add(listener);
       if (timer === null) {
         seen = look();
         timer = setInterval(poll, POLL_MS);
         timer.unref();
       }
       return () => {
-        listeners.delete(own);
+        remove();
         if (listeners.size === 0) stop();
       };
     },

@@ -1,8 +1,9 @@
 import type { InboxMessage, Posted, Posting, RunNo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { hasRunEnded, type RunStatus } from "../../../domain/run.ts";
+import { encode } from "../sql/encode.ts";
+import { ALWAYS_FITS, type InboxRow, toMessage } from "../sql/messages.ts";
 import type { Connection } from "./connection.ts";
-import { encode } from "./failures.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -14,20 +15,6 @@ export interface Inbox {
   hasOpen(no: RunNo): boolean;
   clear(no: RunNo): void;
   open(no: RunNo): (InboxMessage & { readonly no: RunNo })[];
-}
-
-/** The house's own messages always fit: without them a run would wait for ever, or could not be stopped. */
-const ALWAYS_FITS: ReadonlySet<Posting["kind"]> = new Set(["cancel", "approval", "child"]);
-
-interface Row {
-  readonly ord: number;
-  readonly id: string;
-  readonly kind: Posting["kind"];
-  readonly name: string;
-  readonly body: string;
-  readonly sender: string;
-  readonly at: number;
-  readonly run: string;
 }
 
 export function createInbox(connection: Connection, lanes: Lanes): Inbox {
@@ -42,8 +29,8 @@ export function createInbox(connection: Connection, lanes: Lanes): Inbox {
   const consume = connection.run("UPDATE inbox SET consumed = 1 WHERE run_no = ? AND id = ?");
   const anyOpen = connection.one("SELECT 1 FROM inbox WHERE run_no = ? AND consumed = 0 LIMIT 1");
   const clear = connection.run("DELETE FROM inbox WHERE run_no = ?");
-  const open = connection.many<Row>(
-    `SELECT inbox.ord, inbox.id, inbox.kind, inbox.name, inbox.body, inbox.sender, inbox.at, run.id AS run
+  const open = connection.many<InboxRow>(
+    `SELECT inbox.run_no AS no, inbox.ord, inbox.id, inbox.kind, inbox.name, inbox.body, inbox.sender, inbox.at, run.id AS run
      FROM inbox JOIN run ON run.no = inbox.run_no
      WHERE inbox.run_no = ? AND inbox.consumed = 0 ORDER BY inbox.ord`,
   );
@@ -79,17 +66,6 @@ export function createInbox(connection: Connection, lanes: Lanes): Inbox {
     },
     hasOpen: (no) => anyOpen(no) !== undefined,
     clear: (no) => void clear(no),
-    open: (no) =>
-      open(no).map((row) => ({
-        no,
-        run: row.run,
-        id: row.id,
-        kind: row.kind,
-        name: row.name,
-        body: JSON.parse(row.body),
-        from: row.sender,
-        at: row.at,
-        order: row.ord,
-      })),
+    open: (no) => open(no).map(toMessage),
   };
 }

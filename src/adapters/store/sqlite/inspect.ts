@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { newestSchema } from "./migrate.ts";
+import { newestSchema } from "../sql/migrations.ts";
 
 export interface SqliteState {
   /** Of the SQLite library in this Node. */
@@ -17,7 +17,7 @@ export function inspectSqlite(path: string): SqliteState {
   const db = there ? new DatabaseSync(path, { readOnly: true }) : new DatabaseSync(":memory:");
   try {
     const { library } = db.prepare("SELECT sqlite_version() AS library").get() as { library: string };
-    return { library, schema: there ? schemaOf(db) : null, newest: newestSchema() };
+    return { library, schema: there ? schemaOf(db) : null, newest: newestSchema("sqlite") };
   } finally {
     db.close();
   }

@@ -1,37 +1,7 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { FailureError, failure } from "../../../domain/errors.ts";
+import { migrationsOf, refuseNewer } from "../sql/migrations.ts";
 import type { Connection } from "./connection.ts";
 import { storeFailure } from "./failures.ts";
-
-/** The same depth from `src/` and from `dist/`. */
-const FOLDER = new URL("../../../../migrations/", import.meta.url);
-const FILE = /^(\d{4})-[a-z0-9-]+\.sqlite\.sql$/;
-
-interface Migration {
-  readonly version: number;
-  readonly sql: string;
-}
-
-function migrations(): readonly Migration[] {
-  const found: Migration[] = [];
-  for (const name of readdirSync(fileURLToPath(FOLDER)).sort()) {
-    const version = FILE.exec(name)?.[1];
-    if (version === undefined) continue;
-    found.push({ version: Number(version), sql: readFileSync(new URL(name, FOLDER), "utf8") });
-  }
-  if (found.length === 0) {
-    throw new FailureError(
-      failure("internal", `no migrations in ${fileURLToPath(FOLDER)}; reinstall agent-runner`),
-    );
-  }
-  return found;
-}
-
-/** The version that this binary brings a database to. */
-export function newestSchema(): number {
-  return migrations().at(-1)?.version ?? 0;
-}
 
 function currentVersion(connection: Connection): number {
   const tables = connection.many<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'")();
@@ -46,21 +16,16 @@ function currentVersion(connection: Connection): number {
 
 /** Brings the schema to this binary's version, all or nothing. Forward only. */
 export function migrate(connection: Connection): void {
-  const known = migrations();
+  const known = migrationsOf("sqlite");
   const newest = known.at(-1)?.version ?? 0;
-  const refuseNewer = (version: number): void => {
-    if (version <= newest) return;
-    const message = `${connection.path} has schema version ${version}; this agent-runner knows up to ${newest}`;
-    throw new FailureError(failure("store_incompatible", message));
-  };
   try {
     const version = currentVersion(connection);
-    refuseNewer(version);
+    refuseNewer(version, newest, connection.path);
     if (version === newest) return;
     connection.transaction(() => {
       // Another process may have migrated while this one waited for the lock.
       const from = currentVersion(connection);
-      refuseNewer(from);
+      refuseNewer(from, newest, connection.path);
       connection.db.exec(
         "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
       );

@@ -9,7 +9,7 @@ import { createRunReader } from "./reader.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
 
-export { processStart } from "./process.ts";
+export { processStart } from "../sql/process.ts";
 
 export interface OpenSqlite extends Partial<Omit<StoreOptions, "clock">> {
   /** A file on a local disk; made when it is not there. */

@@ -2,9 +2,10 @@ import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
 import type { Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
 import type { Failure } from "../../../domain/errors.ts";
+import { answerMessage } from "../sql/approval-row.ts";
+import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { createAdmit } from "./admissions.ts";
 import { createApprovals } from "./approvals.ts";
-import { type BeatsOptions, createBeats } from "./beats.ts";
 import { createBodies } from "./bodies.ts";
 import { createCommit } from "./commits.ts";
 import type { Connection } from "./connection.ts";
@@ -29,6 +30,12 @@ export interface SqliteRunStore extends RunStore {
   prune(before: number, limit: number): Promise<number>;
 }
 
+// From source this file is TypeScript and so is the thread; in the build both are JavaScript.
+const BEAT_THREAD = new URL(
+  `./beat-thread.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`,
+  import.meta.url,
+);
+
 const refused = (failure: Failure): Admitted & Committed => ({ kind: "refused", failure });
 
 /** The statements of each concern, prepared once and wired to one another. */
@@ -47,7 +54,11 @@ function createParts(connection: Connection) {
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
   const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune } = createParts(connection);
-  const beats = createBeats(connection.path, writer.hints, options);
+  const beats = createBeats(
+    { database: connection.path, thread: BEAT_THREAD },
+    writer.hints.publish,
+    options,
+  );
   const host = hostname();
 
   return {
@@ -111,14 +122,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       return writer.write((tx) => {
         const answered = approvals.answer(answer);
         if (typeof answered === "string") return answered;
-        const { approval, by, comment, at } = answer;
-        const message = {
-          run: answered.run,
-          id: `approval:${approval}`,
-          kind: "approval",
-          name: approval,
-        } as const;
-        inbox.post(tx, { ...message, body: { answer: answer.answer, by, comment }, from: by, at });
+        inbox.post(tx, answerMessage(answered.run, answer));
         return "accepted";
       });
     },

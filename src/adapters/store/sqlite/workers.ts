@@ -1,8 +1,8 @@
 import type { WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import { isProcessGone } from "../sql/process.ts";
 import type { Connection } from "./connection.ts";
 import type { Lanes } from "./lanes.ts";
-import { isProcessGone } from "./process.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface Workers {

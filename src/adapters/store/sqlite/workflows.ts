@@ -1,19 +1,8 @@
-import type { StoredWorkflow, WorkflowStore } from "../../../contracts/workflow-store.ts";
+import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
+import { encode } from "../sql/encode.ts";
+import { toStored, WORKFLOW_COLUMNS, type WorkflowRow } from "../sql/workflow-row.ts";
 import type { Connection } from "./connection.ts";
-import { encode, storeFailure } from "./failures.ts";
-
-interface Row {
-  readonly body: string;
-  readonly source: string;
-  readonly origin: StoredWorkflow["origin"];
-  readonly saved_at: number;
-}
-
-const COLUMNS = "workflow.body, workflow.source, workflow.origin, workflow.saved_at";
-
-function toStored(row: Row): StoredWorkflow {
-  return { workflow: JSON.parse(row.body), source: row.source, origin: row.origin, savedAt: row.saved_at };
-}
+import { storeFailure } from "./failures.ts";
 
 export function createWorkflowStore(write: Connection, read: Connection): WorkflowStore {
   const insert = write.run(
@@ -23,13 +12,13 @@ export function createWorkflowStore(write: Connection, read: Connection): Workfl
   const point = write.run(
     "INSERT INTO workflow_latest (name, hash) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET hash = excluded.hash",
   );
-  const byHash = read.one<Row>(`SELECT ${COLUMNS} FROM workflow WHERE hash = ?`);
-  const latest = read.one<Row>(
-    `SELECT ${COLUMNS} FROM workflow_latest JOIN workflow ON workflow.hash = workflow_latest.hash
+  const byHash = read.one<WorkflowRow>(`SELECT ${WORKFLOW_COLUMNS} FROM workflow WHERE hash = ?`);
+  const latest = read.one<WorkflowRow>(
+    `SELECT ${WORKFLOW_COLUMNS} FROM workflow_latest JOIN workflow ON workflow.hash = workflow_latest.hash
      WHERE workflow_latest.name = ?`,
   );
-  const list = read.many<Row>(
-    `SELECT ${COLUMNS} FROM workflow_latest JOIN workflow ON workflow.hash = workflow_latest.hash
+  const list = read.many<WorkflowRow>(
+    `SELECT ${WORKFLOW_COLUMNS} FROM workflow_latest JOIN workflow ON workflow.hash = workflow_latest.hash
      ORDER BY workflow_latest.name`,
   );
   const guarded = async <T>(work: () => T): Promise<T> => {
@@ -39,7 +28,7 @@ export function createWorkflowStore(write: Connection, read: Connection): Workfl
       throw storeFailure(error, write.path);
     }
   };
-  const maybe = (row: Row | undefined) => (row === undefined ? null : toStored(row));
+  const maybe = (row: WorkflowRow | undefined) => (row === undefined ? null : toStored(row));
 
   return {
     save: ({ workflow, source, origin, savedAt }) =>

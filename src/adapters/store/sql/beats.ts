@@ -1,7 +1,6 @@
-import type { WorkerInfo } from "../../../contracts/run-store.ts";
+import type { StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
 import { type Beat, startBeat } from "./beat.ts";
 import type { BeatMessage } from "./beat-protocol.ts";
-import type { Hints } from "./hints.ts";
 
 export interface BeatsOptions {
   readonly busyTimeoutMs: number;
@@ -20,14 +19,17 @@ export interface Beats {
   close(): Promise<void>;
 }
 
-export function createBeats(path: string, hints: Hints, options: BeatsOptions): Beats {
+export function createBeats(
+  where: { readonly database: string; readonly thread: URL },
+  publish: (hints: readonly StoreHint[]) => void,
+  options: BeatsOptions,
+): Beats {
   const beats = new Map<string, Beat>();
   const onMessage = (worker: string, message: BeatMessage): void => {
     if (message.kind === "failed") options.onBeatFailure(worker, message.message);
-    else if (message.kind === "stalled") hints.publish([{ kind: "stalled", worker, ms: message.ms }]);
-    else {
-      beats.delete(worker);
-      hints.publish([{ kind: "lost", worker }]);
+    else if (message.kind === "stalled") publish([{ kind: "stalled", worker, ms: message.ms }]);
+    else if (beats.delete(worker)) {
+      publish([{ kind: "lost", worker }]);
     }
   };
   const stop = async (worker: string): Promise<void> => {
@@ -39,7 +41,7 @@ export function createBeats(path: string, hints: Hints, options: BeatsOptions): 
     async start({ id }) {
       if (beats.has(id)) return;
       const { busyTimeoutMs, beatMs, stallMs, stallNoticeMs: noticeMs } = options;
-      const timing = { path, worker: id, busyTimeoutMs, beatMs, noticeMs, stallMs };
+      const timing = { ...where, worker: id, busyTimeoutMs, beatMs, noticeMs, stallMs };
       beats.set(id, await startBeat({ ...timing, onMessage: (message) => onMessage(id, message) }));
     },
     stop,

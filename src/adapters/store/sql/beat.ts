@@ -15,40 +15,42 @@ export interface Beat {
 }
 
 export interface BeatOptions extends Omit<BeatOrder, "control" | "tickMs"> {
+  /** The module that beats, in a thread of its own. */
+  readonly thread: URL;
   readonly onMessage: (message: BeatMessage) => void;
 }
 
 /** How often the main thread shows that its loop turns, as a share of the shortest time that is watched. */
 const TICKS_PER_NOTICE = 8;
 
-// From source this file is TypeScript and so is its thread; in the build both are JavaScript.
-const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
-
 export async function startBeat(options: BeatOptions): Promise<Beat> {
-  const { onMessage, ...rest } = options;
+  const { onMessage, thread: module, ...rest } = options;
   const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
   const slots = new Int32Array(control);
   Atomics.store(slots, STATE, BEATING);
   const tickMs = Math.max(1, Math.floor(Math.min(rest.noticeMs, rest.beatMs * 2) / TICKS_PER_NOTICE));
   const order: BeatOrder = { ...rest, control, tickMs };
-  const thread = new Worker(new URL(`./beat-thread.${EXTENSION}`, import.meta.url), { workerData: order });
+  const thread = new Worker(module, { workerData: order });
   const timer = setInterval(() => Atomics.add(slots, MAIN_TICKS, 1), tickMs);
   timer.unref();
   let ended = false;
+  let stopping = false;
   thread.on("message", onMessage);
   thread.on("error", (error) => {
     onMessage({ kind: "failed", message: `the beat thread died: ${error.message}` });
-    onMessage({ kind: "lost" });
   });
   thread.once("exit", () => {
     ended = true;
     clearInterval(timer);
+    // Lost or stopped, or nobody beats any more: the third must be told, and telling the first twice does no harm.
+    if (!stopping) onMessage({ kind: "lost" });
   });
   await once(thread, "online");
   thread.unref();
   return {
     async stop() {
       clearInterval(timer);
+      stopping = true;
       if (ended) return;
       thread.ref();
       Atomics.store(slots, STATE, STOPPED);

@@ -8,9 +8,11 @@ export const BEATING = 0;
 export const STOPPED = 1;
 
 export interface BeatOrder {
-  readonly path: string;
+  /** Where the database is: a file, or an address. */
+  readonly database: string;
   readonly worker: string;
   readonly control: SharedArrayBuffer;
+  /** How long a beat may wait for the database. */
   readonly busyTimeoutMs: number;
   /** How often the thread looks at the main thread. */
   readonly tickMs: number;

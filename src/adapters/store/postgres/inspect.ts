@@ -1,0 +1,33 @@
+import { newestSchema } from "../sql/migrations.ts";
+import { shownAddress } from "./address.ts";
+import { storeFailure } from "./failures.ts";
+import { schemaVersion } from "./migrate.ts";
+import { connect } from "./session.ts";
+
+export interface PostgresState {
+  /** The address without its password. */
+  readonly address: string;
+  /** Of the server. */
+  readonly version: string;
+  /** 0 when the database is empty, `null` when it is another program's. */
+  readonly schema: number | null;
+  /** What this agent-runner makes of it. */
+  readonly newest: number;
+}
+
+/** What is there, without changing it. Rejects with a `FailureError` when it cannot be reached. */
+export async function inspectPostgres(url: string): Promise<PostgresState> {
+  const address = shownAddress(url);
+  try {
+    const client = await connect({ url, name: "inspect" });
+    try {
+      const { rows } = await client.query<{ server_version: string }>("SHOW server_version");
+      const version = rows[0]?.server_version ?? "";
+      return { address, version, schema: await schemaVersion(client), newest: newestSchema("postgres") };
+    } finally {
+      await client.end();
+    }
+  } catch (error) {
+    throw storeFailure(error, address);
+  }
+}

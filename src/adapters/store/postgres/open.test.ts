@@ -1,0 +1,33 @@
+import { afterAll, beforeAll } from "vitest";
+import { emptyDatabase, startPostgres, type TestPostgres } from "../../../../tests/support/postgres.ts";
+import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
+import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
+import { openPostgresStore } from "./open.ts";
+
+let server: TestPostgres;
+let url: string;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  url = await server.database();
+});
+afterAll(() => server.stop());
+
+const maker: StoreMaker = {
+  name: "postgres",
+  async open(clock) {
+    const opened = await openPostgresStore({ url, clock, beats: "none" });
+    return {
+      ...opened,
+      beat: (worker) => opened.store.beat(worker),
+      async close() {
+        await opened.close();
+        await emptyDatabase(url);
+      },
+    };
+  },
+};
+
+runStoreSuite(maker);
+workflowStoreSuite(maker);

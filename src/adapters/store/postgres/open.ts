@@ -1,0 +1,78 @@
+import type { Clock } from "../../../base/clock.ts";
+import type { RunReader } from "../../../contracts/run-store.ts";
+import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
+import { LIMITS } from "../../../domain/limits.ts";
+import { storeFailure } from "./failures.ts";
+import { Hints } from "./hints.ts";
+import { migrate } from "./migrate.ts";
+import { createRunReader } from "./reader.ts";
+import { Reads } from "./reads.ts";
+import { Session } from "./session.ts";
+import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
+import { createWorkflowStore } from "./workflows.ts";
+
+export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
+  /** `postgres://user:password@host:5432/database`; its parameters (`sslmode=…`) are the driver's. */
+  readonly url: string;
+  readonly clock: Clock;
+  /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
+  readonly patienceMs?: number;
+  /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
+  readonly onPolling?: (why: string) => void;
+}
+
+export interface PostgresStore {
+  readonly store: PostgresRunStore;
+  readonly reader: RunReader;
+  readonly workflows: WorkflowStore;
+  /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
+  wakeUp(): "notify" | "poll";
+  /** Ends the beats, the hints and all connections. */
+  close(): Promise<void>;
+}
+
+const STALL_NOTICE_MS = 2_000;
+const BEAT_ANSWER_MS = 3_000;
+const PATIENCE_MS = 5_000;
+
+const warnOfBeat = (worker: string, message: string): void =>
+  process.emitWarning(`worker ${worker} could not beat and tries again: ${message}`, "BeatWarning");
+const warnOfPolling = (why: string): void => process.emitWarning(why, "PollingWarning");
+
+/**
+ * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`,
+ * `invalid_config` (no such database, user or password), `read_only`, `disk_full` or `unavailable`.
+ */
+export async function openPostgresStore(options: OpenPostgres): Promise<PostgresStore> {
+  const { url, clock } = options;
+  await migrate(url);
+  const patienceMs = options.patienceMs ?? PATIENCE_MS;
+  const session = (name: string) => new Session({ url, name, patienceMs });
+  const doors = session("doors");
+  const reads = new Reads({ url, patienceMs });
+  const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
+  const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
+  const store = createRunStore(sessions, hints, {
+    url,
+    clock,
+    busyTimeoutMs: options.busyTimeoutMs ?? BEAT_ANSWER_MS,
+    beats: options.beats ?? "thread",
+    beatMs: options.beatMs ?? LIMITS.beatMs,
+    stallNoticeMs: options.stallNoticeMs ?? STALL_NOTICE_MS,
+    stallMs: options.stallMs ?? LIMITS.stallMs,
+    onBeatFailure: options.onBeatFailure ?? warnOfBeat,
+  });
+  try {
+    await hints.start();
+  } catch (error) {
+    await store.close();
+    throw storeFailure(error, doors.database);
+  }
+  return {
+    store,
+    reader: createRunReader(reads),
+    workflows: createWorkflowStore(doors, reads),
+    wakeUp: () => hints.mode,
+    close: () => store.close(),
+  };
+}

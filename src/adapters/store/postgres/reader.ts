@@ -1,0 +1,110 @@
+import type { RunReader } from "../../../contracts/run-store.ts";
+import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
+import {
+  filterValues,
+  newest,
+  RUN_COLUMNS,
+  type RunRow,
+  type Single,
+  singlesOf,
+  toCounts,
+  toSummary,
+  usedFilters,
+} from "../sql/run-row.ts";
+import { type BodyRow, bodyText, type JournalRow, READ_FACTS, toFact } from "./journal.ts";
+import type { Reads } from "./reads.ts";
+import { type Statement, statement } from "./sql.ts";
+
+type Row = RunRow & Omit<BodyRow, "body"> & { readonly result: string | null };
+
+const RUNS = `SELECT ${RUN_COLUMNS}, run.result_blob AS hash, blob.enc, blob.data
+  FROM run LEFT JOIN blob ON blob.hash = run.result_blob`;
+
+const lists = new Map<string, Statement>();
+
+/** A list over the given filters; its parameters are their values, then `no <`, then the limit. */
+export function listStatement(filters: Single): Statement {
+  const used = usedFilters(filters);
+  const where = used.map((filter, index) => `run.${filter.column} = $${index + 1} AND `).join("");
+  const text = `${RUNS} WHERE ${where}run.no < $${used.length + 1} ORDER BY run.no DESC LIMIT $${used.length + 2}`;
+  const known = lists.get(text) ?? statement(text);
+  lists.set(text, known);
+  return known;
+}
+
+const BY_ID = statement(`${RUNS} WHERE run.id = $1`);
+const NUMBER = statement("SELECT no FROM run WHERE id = $1");
+const APPROVALS = `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no`;
+const PAGE = (from: number) => `approval.ord < $${from} ORDER BY approval.ord DESC LIMIT $${from + 1}`;
+const APPROVAL = statement(`${APPROVALS} WHERE approval.id = $1`);
+const APPROVAL_ORD = statement("SELECT ord FROM approval WHERE id = $1");
+const ALL_APPROVALS = statement(`${APPROVALS} WHERE ${PAGE(1)}`);
+const BY_STATUS = statement(`${APPROVALS} WHERE approval.status = $1 AND ${PAGE(2)}`);
+const BY_RUN = statement(`${APPROVALS} WHERE approval.run_no = $1 AND ${PAGE(2)}`);
+const BY_BOTH = statement(`${APPROVALS} WHERE approval.run_no = $1 AND approval.status = $2 AND ${PAGE(3)}`);
+// One statement, so that all numbers are of one moment.
+const COUNTS = statement(
+  `SELECT sum(ready)::bigint AS ready, sum(queued)::bigint AS queued, sum(running)::bigint AS running,
+     sum(completed)::bigint AS completed, sum(failed)::bigint AS failed, sum(canceled)::bigint AS canceled,
+     (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker) AS workers FROM counter`,
+);
+
+/** Of PostgreSQL's largest number only what JavaScript counts exactly. */
+const ABOVE_ALL = Number.MAX_SAFE_INTEGER;
+
+const summary = (row: Row) => {
+  const { result, hash, enc, data } = row;
+  return toSummary(row, bodyText({ body: result, hash, enc, data }));
+};
+
+async function approvalRows(
+  reads: Reads,
+  { status, run, after, limit }: Parameters<RunReader["approvals"]>[0],
+): Promise<readonly ApprovalRow[]> {
+  const below =
+    after === null ? ABOVE_ALL : (await reads.many<{ ord: number }>(APPROVAL_ORD, [after]))[0]?.ord;
+  if (below === undefined) return [];
+  if (run === undefined) {
+    if (status === undefined) return reads.many<ApprovalRow>(ALL_APPROVALS, [below, limit]);
+    return reads.many<ApprovalRow>(BY_STATUS, [status, below, limit]);
+  }
+  const no = (await reads.many<{ no: number }>(NUMBER, [run]))[0]?.no;
+  if (no === undefined) return [];
+  if (status === undefined) return reads.many<ApprovalRow>(BY_RUN, [no, below, limit]);
+  return reads.many<ApprovalRow>(BY_BOTH, [no, status, below, limit]);
+}
+
+/** The readers' side, over connections of its own: it never waits for a writer, nor a writer for it. */
+export function createRunReader(reads: Reads): RunReader {
+  const numberOf = async (run: string) => (await reads.many<{ no: number }>(NUMBER, [run]))[0]?.no;
+  return {
+    async run(id) {
+      const [row] = await reads.many<Row>(BY_ID, [id]);
+      return row === undefined ? null : summary(row);
+    },
+    async runs({ filter, after, limit }) {
+      const below = after === null ? ABOVE_ALL : await numberOf(after);
+      if (below === undefined || limit <= 0) return [];
+      const rows = await Promise.all(
+        singlesOf(filter).map((single) =>
+          reads.many<Row>(listStatement(single), [...filterValues(single), below, limit]),
+        ),
+      );
+      return newest(rows, limit).map(summary);
+    },
+    async factsOf(run, { after, limit }) {
+      const no = await numberOf(run);
+      if (no === undefined) return null;
+      return (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact);
+    },
+    async approval(id) {
+      const [row] = await reads.many<ApprovalRow>(APPROVAL, [id]);
+      return row === undefined ? null : toApproval(row);
+    },
+    approvals: async (query) => (await approvalRows(reads, query)).map(toApproval),
+    async counts() {
+      const [row] = await reads.many<Record<string, number>>(COUNTS, []);
+      return toCounts((name) => row?.[name] ?? 0);
+    },
+  };
+}

@@ -1,0 +1,153 @@
+import type { Claim, WorkerInfo } from "../../../contracts/run-store.ts";
+import { LIMITS } from "../../../domain/limits.ts";
+import { isProcessGone } from "../sql/process.ts";
+import type { Tx } from "./session.ts";
+import { statement } from "./sql.ts";
+
+/** ms since the epoch by the database's clock: the one that all processes share. */
+const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/** A parameter where tests have a clock of their own; otherwise the database's. */
+const at = (parameter: string) => `coalesce(${parameter}::bigint, ${NOW})`;
+
+const JOIN = statement(
+  `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at)
+   VALUES ($1, $2, $3, $4, $5, ${at("$6")}, ${at("$6")})
+   ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid,
+     process_start = excluded.process_start, slots = excluded.slots, beat_at = excluded.beat_at`,
+);
+const BEAT = statement(`UPDATE worker SET beat_at = ${at("$2")} WHERE id = $1`);
+const MARK_STALLED = statement(`UPDATE worker SET stalled_at = ${at("$2")} WHERE id = $1`);
+/** Waits for claims in flight, which hold the worker's row. */
+const FORGET = statement("DELETE FROM worker WHERE id = ANY($1::text[])");
+/** While the database was down nobody could beat: its own start counts as a beat of all. */
+const ALL = statement(
+  `SELECT id, host, pid, process_start,
+     greatest(beat_at, CASE WHEN $1::bigint IS NULL
+       THEN (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint ELSE 0 END)
+       < ${at("$1")} - $2 AS silent
+   FROM worker ORDER BY id`,
+);
+const ORPHANS = "FROM lease WHERE NOT EXISTS (SELECT 1 FROM worker WHERE worker.id = lease.worker)";
+const ANY_ORPHAN = statement(`SELECT true AS orphan ${ORPHANS} LIMIT 1`);
+const LOCK_ORPHANS = statement(
+  `SELECT no, id FROM run WHERE no = ANY(ARRAY(SELECT lease.run_no ${ORPHANS})) ORDER BY no FOR NO KEY UPDATE`,
+);
+const REQUEUE = statement(
+  `WITH gone AS (
+     DELETE FROM lease WHERE run_no = ANY($1::bigint[])
+       AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.id = lease.worker) RETURNING run_no),
+   counted AS (
+     UPDATE counter SET ready = ready + (SELECT count(*) FROM gone) WHERE shard = $2
+       AND EXISTS (SELECT 1 FROM gone))
+   INSERT INTO ready (priority, vt, run_no)
+   SELECT run.priority, run.vt, run.no FROM gone JOIN run ON run.no = gone.run_no RETURNING run_no`,
+);
+export const LOOK = statement(
+  `SELECT (SELECT true FROM worker WHERE id = $1) AS known, (SELECT true FROM ready LIMIT 1) AS ready`,
+);
+const HOLD_WORKER = statement("SELECT 1 AS known FROM worker WHERE id = $1 FOR KEY SHARE");
+const CLAIM = statement(
+  `WITH chosen AS MATERIALIZED (
+     SELECT priority, vt, run_no FROM ready WHERE EXISTS (SELECT 1 FROM worker WHERE id = $1)
+     ORDER BY priority, vt, run_no LIMIT $2 FOR UPDATE SKIP LOCKED),
+   taken AS (
+     DELETE FROM ready USING chosen WHERE ready.priority = chosen.priority AND ready.vt = chosen.vt
+       AND ready.run_no = chosen.run_no RETURNING ready.priority, ready.vt, ready.run_no),
+   counted AS (
+     UPDATE counter SET ready = ready - (SELECT count(*) FROM taken) WHERE shard = $3
+       AND EXISTS (SELECT 1 FROM taken)),
+   held AS (
+     INSERT INTO lease (run_no, token, worker)
+     SELECT run_no, nextval('fence'), $1 FROM (SELECT * FROM taken ORDER BY priority, vt, run_no) AS sorted
+     RETURNING run_no, token)
+   SELECT held.run_no AS no, held.token, (SELECT id FROM run WHERE run.no = held.run_no) AS run
+   FROM held ORDER BY held.token`,
+);
+const WAKE = statement(
+  `WITH due AS MATERIALIZED (
+     SELECT run_no FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at, run_no LIMIT $2
+     FOR UPDATE SKIP LOCKED),
+   gone AS (DELETE FROM rest USING due WHERE rest.run_no = due.run_no RETURNING rest.run_no),
+   counted AS (
+     UPDATE counter SET ready = ready + (SELECT count(*) FROM gone) WHERE shard = $3
+       AND EXISTS (SELECT 1 FROM gone))
+   INSERT INTO ready (priority, vt, run_no)
+   SELECT run.priority, run.vt, run.no FROM gone JOIN run ON run.no = gone.run_no`,
+);
+export const NEXT_DUE = statement(
+  "SELECT wake_at FROM rest WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1",
+);
+export const ANY_DUE = statement(
+  "SELECT true AS due FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at LIMIT 1",
+);
+
+/** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
+export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
+  await tx.run(JOIN, [worker.id, worker.host, worker.pid, worker.processStart, worker.slots, now]);
+}
+
+/** False when the worker is not known any more. */
+export async function beat(tx: Tx, worker: string, now: number | null): Promise<boolean> {
+  return (await tx.run(BEAT, [worker, now])) > 0;
+}
+
+export async function markStalled(tx: Tx, worker: string): Promise<void> {
+  await tx.run(MARK_STALLED, [worker, null]);
+}
+
+interface WorkerRow {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly process_start: string;
+  readonly silent: boolean;
+}
+
+export async function findDead(
+  sql: { many: Tx["many"] },
+  host: string,
+  now: number | null,
+): Promise<{ readonly dead: string[]; readonly orphans: boolean }> {
+  const [workers, orphans] = await Promise.all([
+    sql.many<WorkerRow>(ALL, [now, LIMITS.leaseTtlMs]),
+    sql.many(ANY_ORPHAN, []),
+  ]);
+  const dead = workers.filter(
+    (row) => row.silent || (row.host === host && isProcessGone(row.pid, row.process_start)),
+  );
+  return { dead: dead.map((row) => row.id), orphans: orphans.length > 0 };
+}
+
+/**
+ * Forgets workers, then makes ready what no known worker holds; the runs' public ids. Several statements on purpose:
+ * a claim in flight holds its worker's row, so whatever it took is there to be seen once the row is gone.
+ */
+export async function bury(tx: Tx, workers: readonly string[], shard: number): Promise<string[]> {
+  if (workers.length > 0) await tx.run(FORGET, [workers]);
+  tx.identify();
+  const locked = await tx.many<{ no: number; id: string }>(LOCK_ORPHANS, []);
+  if (locked.length === 0) return [];
+  const freed = await tx.many<{ run_no: number }>(REQUEUE, [locked.map(({ no }) => no), shard]);
+  const numbers = new Set(freed.map((row) => row.run_no));
+  return locked.filter(({ no }) => numbers.has(no)).map(({ id }) => id);
+}
+
+/** `null` when the worker is not known. Durable before it is answered: a lost claim's token must not be given again. */
+export async function claim(
+  tx: Tx,
+  of: { readonly worker: string; readonly limit: number; readonly shard: number },
+): Promise<Claim[] | null> {
+  const [known, rows] = await Promise.all([
+    tx.many(HOLD_WORKER, [of.worker]),
+    tx.many<Omit<Claim, "worker">>(CLAIM, [of.worker, of.limit, of.shard]),
+  ]);
+  if (known.length === 0) return null;
+  return rows.map(({ no, run, token }) => ({ no, run, token, worker: of.worker }));
+}
+
+export async function wake(
+  tx: Tx,
+  of: { readonly now: number; readonly limit: number; readonly shard: number },
+): Promise<number> {
+  return tx.run(WAKE, [of.now, of.limit, of.shard]);
+}
