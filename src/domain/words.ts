@@ -6,7 +6,7 @@ const MIN_STEM = 3;
 
 const STOP_WORDS: ReadonlySet<string> = new Set(
   `a about all also am an and any are as at be because been before being but by can could did do does done for from
-  get give had has have having he her here him his how i if in into is it its just kindly let like ll make may me might
+  get give had has have having he her here him his how i if in into is it its just kindly let like ll look make may me might
   more must my need no not now of on one only or other our out over own please s she should so some such t than that the
   their them then there these they this those through to too under until up us ve very want was we were what when where
   which while who whom why will with would you your`

@@ -48,9 +48,70 @@ const REQUESTS: readonly (readonly [text: string, route: string])[] = [
   ["Split the rewrite of the scheduler into steps", "plan"],
   ["Summarise the log of last night", "summarise"],
   ["Write a commit message for my diff", "commit_message"],
+  ["Clicking save twice creates duplicate orders. Please fix that.", "bug-fix"],
+  ["Resolve issue 42: exception in the CSV import", "bug-fix"],
+  ["The date picker shows the wrong month", "bug-fix"],
+  ["Login fails for users with umlauts in their name", "bug-fix"],
+  ["debug why the cron job crashes and repair it", "bug-fix"],
+  ["Build a settings screen with three tabs", "code-change"],
+  ["Replace moment.js with date-fns", "code-change"],
+  ["Add support for YAML config files", "code-change"],
+  ["Extract the mail code into its own package", "code-change"],
+  ["Migrate the tests from mocha to vitest", "code-change"],
+  ["Introduce a cache in front of the product lookup", "code-change"],
+  ["Could you review my branch feature/cart?", "code-review"],
+  ["Please look at the changes on feature/x and report problems", "code-review"],
+  ["Review PR 12 with focus on security", "code-review"],
+  ["What does the scheduler do when a worker dies?", "analyze"],
+  ["Explain the module structure of this repo", "analyze"],
+  ["Who calls the function parseConfig?", "analyze"],
+  ["Find out how sessions are stored", "analyze"],
+  ["Describe the REST endpoints in the README", "documentation"],
+  ["Write a getting started guide", "documentation"],
+  ["The docs of the CLI are out of date, please update them", "documentation"],
+  ["Improve the README", "documentation"],
+  ["Hello there", "hello"],
+  ["Create a Quarkus starter project", "quarkus-bootstrap-v1"],
+  ["Break this epic down into tasks: multi-tenant support", "plan"],
+  ["Summarize the meeting transcript", "summarise"],
   // Instructions for another workflow inside the text do not outweigh what it begins with.
   ["Fix the bug in the review page: the documentation link is broken", "bug-fix"],
   ["Add a button that starts an analysis of the repository", "code-change"],
+];
+
+/**
+ * Requests that no example was written for: they were put down after the rules and the examples, and neither was fitted
+ * to them. They say what to expect of requests that come in; add to the examples, not here.
+ */
+const UNSEEN: readonly (readonly [text: string, route: string])[] = [
+  ["Uploading a PNG larger than 5 MB throws an exception", "bug-fix"],
+  ["Fix flaky test in order.spec.ts", "bug-fix"],
+  ["The sidebar disappears when I resize the window", "bug-fix"],
+  ["Search results are empty although there are matches, please fix", "bug-fix"],
+  ["We get a 404 on every second request since yesterday", "bug-fix"],
+  ["repair the broken pagination", "bug-fix"],
+  ["Add an export button to the reports page", "code-change"],
+  ["Implement OAuth login with GitHub", "code-change"],
+  ["Rewrite the parser without regular expressions", "code-change"],
+  ["Switch the logging library to pino", "code-change"],
+  ["Make the timeout configurable", "code-change"],
+  ["Introduce a feature flag for the new checkout", "code-change"],
+  ["Delete the legacy API", "code-change"],
+  ["Please review the last commit", "code-review"],
+  ["Review feature/search against main and focus on performance", "code-review"],
+  ["Can you check my pull request?", "code-review"],
+  ["Where are the feature flags read?", "analyze"],
+  ["How is the price calculated?", "analyze"],
+  ["Explain what this repository does", "analyze"],
+  ["What are the risks of upgrading to Node 24?", "analyze"],
+  ["Document the environment variables", "documentation"],
+  ["Add a troubleshooting chapter to the docs", "documentation"],
+  ["Update the changelog and the README for the release", "documentation"],
+  ["Greet the team", "hello"],
+  ["Generate a new Quarkus project", "quarkus-bootstrap-v1"],
+  ["Make a plan for splitting the monolith", "plan"],
+  ["Summarise this long log file", "summarise"],
+  ["Propose a commit message", "commit_message"],
 ];
 
 /** Several could be meant: somebody must be asked. */
@@ -87,17 +148,32 @@ beforeAll(async () => {
 
 const route = (text: string) => routeIntent({ text, inputs: {} }, candidates);
 
+/** Those that were not routed as meant; `wrong` are those for which something else would have been started. */
+function missesOf(requests: typeof REQUESTS) {
+  const misses = requests.flatMap(([text, meant]) => {
+    const { kind, candidates: scored } = route(text);
+    const [first, second] = scored;
+    if (kind === "chosen" && first?.name === meant) return [];
+    const told = `${text} → ${kind} ${first?.name} ${first?.score}, ${second?.name} ${second?.score}`;
+    return [{ told, wrong: kind === "chosen" }];
+  });
+  const told = misses.map((miss) => miss.told).join("\n");
+  const share = (count: number) => count / requests.length;
+  return { told, missed: share(misses.length), wrong: share(misses.filter(({ wrong }) => wrong).length) };
+}
+
 describe("requests over what is shipped", () => {
   it("reach what they mean", () => {
-    const wrong = REQUESTS.flatMap(([text, meant]) => {
-      const { kind, candidates: scored } = route(text);
-      const [first, second] = scored;
-      if (kind === "chosen" && first?.name === meant) return [];
-      return [`${text} → ${kind} ${first?.name} ${first?.score}, ${second?.name} ${second?.score}`];
-    });
+    const { told, missed, wrong } = missesOf(REQUESTS);
     expect(REQUESTS.length).toBeGreaterThanOrEqual(30);
-    const accuracy = 1 - wrong.length / REQUESTS.length;
-    expect(accuracy, wrong.join("\n")).toBeGreaterThanOrEqual(0.9);
+    expect(missed, told).toBeLessThanOrEqual(0.1);
+    expect(wrong, told).toBeLessThanOrEqual(0.02);
+  });
+
+  it("are asked about rather than taken for something else when nobody thought of them", () => {
+    const { told, missed, wrong } = missesOf(UNSEEN);
+    expect(missed, told).toBeLessThanOrEqual(0.35);
+    expect(wrong, told).toBeLessThanOrEqual(0.05);
   });
 
   it.each(AMBIGUOUS)("asks which is meant: %s", (text) => {

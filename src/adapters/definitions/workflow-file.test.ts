@@ -607,6 +607,19 @@ outputs: { all: "\${{ steps.second.outputs }}", done: steps.rescue.outputs.whole
     expect(read(`${HEAD}${STEP}`.replace("description: d", "description: e")).hash).not.toBe(base);
   });
 
+  it("keeps examples, which belong to the hash where there are any", () => {
+    const plain = read(`${HEAD}${STEP}`);
+    const more = read(`${HEAD}examples: [Do it, "Do: that"]\n${STEP}`);
+    expect(more.examples).toEqual(["Do it", "Do: that"]);
+    expect(more.hash).not.toBe(plain.hash);
+    expect(plain).not.toHaveProperty("examples");
+    expect(read(`${HEAD}examples: []\n${STEP}`)).toEqual(plain);
+    const [problem] = problems(`${HEAD}examples: [{ a: 1 }]\n${STEP}`);
+    expect(problem).toMatchObject({ path: "examples[0]", expected: "a request in free words" });
+    const many = JSON.stringify(Array.from({ length: 21 }, () => "Do it"));
+    expect(problems(`${HEAD}examples: ${many}\n${STEP}`)[0]?.expected).toBe("at most 20 examples");
+  });
+
   it("follows anchors and aliases within reason", () => {
     const source = `${HEAD}steps:\n  - id: a\n    uses: noop\n    with: &shared { deep: [1, 2] }\n  - id: b\n    uses: noop\n    with: *shared\n`;
     expect(read(source).steps[1]?.with).toEqual({ deep: [1, 2] });
