@@ -101,6 +101,14 @@ CREATE TABLE worker (
   stalled_at    bigint
 ) WITH (fillfactor = 50);
 
+-- The last transaction of each writing connection, written in it: what a program asks after when the answer to its
+-- COMMIT was lost. (A transaction's own number will not do: after a crash it may be given to another.)
+CREATE TABLE receipt (
+  session text COLLATE "C" PRIMARY KEY,
+  number  bigint NOT NULL,
+  at      timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 20);
+
 CREATE TABLE journal (
   run_no  bigint NOT NULL,
   seq     integer NOT NULL CHECK (seq >= 1),

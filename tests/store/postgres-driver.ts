@@ -16,6 +16,7 @@ const opened = await openPostgresStore({
   url: process.argv[2] ?? "",
   clock,
   beatMs: 200,
+  patienceMs: 30_000,
   onBeatFailure: () => {},
 });
 const { store } = opened;

@@ -26,6 +26,7 @@ async function beatUntilStopped(order: BeatOrder): Promise<void> {
     url: order.database,
     name: "beat",
     patienceMs: 0,
+    writes: true,
     answerMs: order.busyTimeoutMs,
   });
   const watch = new Watch(control, order.tickMs);

@@ -47,7 +47,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const { url, clock } = options;
   await migrate(url);
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
-  const session = (name: string) => new Session({ url, name, patienceMs });
+  const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });

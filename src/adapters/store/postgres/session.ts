@@ -1,10 +1,11 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { newId } from "../../../base/id.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { shownAddress } from "./address.ts";
 import { isCollision, isConnectionLoss } from "./failures.ts";
-import { type Rows, Sql, type Statement, type Value } from "./sql.ts";
+import { type Rows, Sql, type Statement, statement, type Value } from "./sql.ts";
 
 export interface SessionOptions {
   readonly url: string;
@@ -14,12 +15,16 @@ export interface SessionOptions {
   readonly patienceMs: number;
   /** How long one answer may take before the connection counts as lost, in ms. */
   readonly answerMs?: number;
+  /** Its transactions leave receipts. */
+  readonly writes?: boolean;
 }
 
 const CONNECT_MS = 5_000;
 const ANSWER_MS = 20_000;
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 500;
+/** How long it is asked how a transaction ended, at least: longer than a lost connection's may idle. */
+const RESOLVE_MS = 15_000;
 const COLLISIONS = 8;
 const COLLISION_WAIT_MS = 20;
 const KEEP_ALIVE_MS = 10_000;
@@ -66,37 +71,52 @@ export async function connect(
 
 /** One transaction's view of the connection. */
 export interface Tx extends Sql {
-  /** Remembers which transaction this is, so that it can be asked after a lost connection whether it was committed. */
+  /** Leaves a receipt, so that it can be asked after a lost connection whether the transaction was committed. */
   identify(): void;
   /** Statements of their own: what fails in `part` is told by its `settled` alone, and undone by a savepoint of the caller. */
   part(): Tx;
 }
 
+interface Receipt {
+  readonly session: string;
+  readonly number: number;
+}
+
 class PipelinedTx extends Sql implements Tx {
-  readonly #of: pg.Client;
-  xid: string | null = null;
+  readonly #client: pg.Client;
+  readonly #receipt: Receipt;
+  identified = false;
 
-  constructor(client: pg.Client) {
+  constructor(client: pg.Client, receipt: Receipt) {
     super(client);
-    this.#of = client;
-  }
-
-  part(): Tx {
-    return new PipelinedTx(this.#of);
+    this.#client = client;
+    this.#receipt = receipt;
   }
 
   identify(): void {
-    this.many<{ xid: string }>(XID, []).then(
-      ([row]) => {
-        this.xid = row?.xid ?? null;
-      },
-      () => undefined,
-    );
+    if (this.identified) return;
+    this.identified = true;
+    this.run(LEAVE_RECEIPT, [this.#receipt.session, this.#receipt.number]);
+  }
+
+  part(): Tx {
+    const part = new PipelinedTx(this.#client, this.#receipt);
+    part.identified = this.identified;
+    return part;
   }
 }
 
-const XID = { name: "xid", text: "SELECT pg_current_xact_id()::text AS xid" };
-const XID_STATUS = { name: "xid_status", text: "SELECT pg_xact_status($1::text::xid8) AS status" };
+const LEAVE_RECEIPT = statement(
+  `INSERT INTO receipt (session, number) VALUES ($1, $2)
+   ON CONFLICT (session) DO UPDATE SET number = excluded.number, at = excluded.at`,
+);
+/** There from the first moment, so that there is a row to wait for. */
+const OPEN_RECEIPT = statement(
+  "INSERT INTO receipt (session, number) VALUES ($1, 0) ON CONFLICT (session) DO NOTHING",
+);
+/** Waits for a transaction of the lost connection that the server still has in its hands. */
+const READ_RECEIPT = statement("SELECT number FROM receipt WHERE session = $1 FOR UPDATE");
+const DROP_RECEIPTS = statement("DELETE FROM receipt WHERE session = $1 OR at < now() - interval '30 days'");
 
 type Outcome<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "again" };
 
@@ -111,6 +131,8 @@ export class Session {
   #connecting: Promise<pg.Client> | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
+  readonly #id = newId("ses", Date.now(), Math.random);
+  #number = 0;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -156,7 +178,10 @@ export class Session {
     await this.#turn;
     const client = this.#client;
     this.#client = null;
-    await client?.end();
+    if (client === null) return;
+    // What cannot be cleared away now is cleared away in a month by another.
+    if (this.#options.writes) await new Sql(client).run(DROP_RECEIPTS, [this.#id]).catch(() => 0);
+    await client.end();
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -167,7 +192,9 @@ export class Session {
 
   async #attempt<T>(work: (tx: Tx) => Promise<T>, until: number): Promise<Outcome<T>> {
     const client = await this.#ready(until);
-    const tx = new PipelinedTx(client);
+    this.#number += 1;
+    const receipt = { session: this.#id, number: this.#number };
+    const tx = new PipelinedTx(client, receipt);
     let worked: { value: T } | null = null;
     try {
       tx.exec("BEGIN");
@@ -189,33 +216,23 @@ export class Session {
         throw cause;
       }
       this.#drop(client);
-      if (worked === null || tx.xid === null) {
-        if (worked === null) return { kind: "again" };
-        throw cause;
-      }
-      return (await this.#wasCommitted(tx.xid, until))
-        ? { kind: "done", value: worked.value }
-        : { kind: "again" };
+      if (worked === null) return { kind: "again" };
+      if (!tx.identified) throw cause;
+      return (await this.#wasCommitted(receipt)) ? { kind: "done", value: worked.value } : { kind: "again" };
     }
   }
 
   /** The connection broke while a transaction ended: only the database knows which way. */
-  async #wasCommitted(xid: string, until: number): Promise<boolean> {
+  async #wasCommitted({ session, number }: Receipt): Promise<boolean> {
+    const until = performance.now() + Math.max(this.#options.patienceMs, RESOLVE_MS);
     for (;;) {
       const client = await this.#ready(until);
       try {
-        const [row] = await new Sql(client).many<{ status: string | null }>(XID_STATUS, [xid]);
-        if (row?.status === "committed") return true;
-        if (row?.status === "aborted") return false;
-        if (row?.status !== "in progress" || performance.now() > until) {
-          throw new FailureError(
-            failure("unavailable", `the database ${this.database} cannot tell how a transaction ended`),
-          );
-        }
-        await sleep(FIRST_WAIT_MS);
+        const [row] = await new Sql(client).many<{ number: number }>(READ_RECEIPT, [session]);
+        return row?.number === number;
       } catch (error) {
-        if (!isConnectionLoss(error)) throw error;
-        this.#drop(client);
+        if (isConnectionLoss(error)) this.#drop(client);
+        else if (!isCollision(error) || performance.now() > until) throw error;
       }
     }
   }
@@ -250,7 +267,8 @@ export class Session {
 
   #connect(): Promise<pg.Client> {
     this.#connecting ??= connect(this.#options)
-      .then((client) => {
+      .then(async (client) => {
+        if (this.#options.writes) await new Sql(client).run(OPEN_RECEIPT, [this.#id]);
         const gone = () => {
           if (this.#client === client) this.#client = null;
         };
