@@ -68,6 +68,10 @@ test("a model that does not answer is given up", async () => {
     usage: { input: 0, cacheRead: 0, cacheWrite: 0, output: 0, reasoning: 0 },
     costMicros: null,
     firstTokenMs: 0,
+    policy: "quality-first",
+    candidates: [],
+    reason: "test",
+    estimated: false,
     ms: 0,
   };
   const call: ModelGateway["call"] = (_request, { signal }) =>

@@ -1,3 +1,5 @@
+// Long because the one random sequence, its three stores and their comparison only make sense beside each other.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
