@@ -215,8 +215,8 @@ function divert(
     left -= one;
     return left < 0;
   });
-  const index = others[at] ?? others[others.length - 1];
-  if (index === undefined) return null;
+  // −1, when rounding left a crumb, means the last.
+  const index = others.at(at) as number;
   return { index, reason: `exploration (${Math.round(by.policy.explore * 100)} % of calls)` };
 }
 
@@ -233,9 +233,7 @@ function reasonFor(policy: RoutingPolicy, first: CandidateFacts, fit: number): s
 
 /** Why no candidate may take the call: `model_context_overflow` when all are too small, else `model_unfit`. */
 export function nobodyFits(choice: Choice): Failure {
-  const why = choice.candidates
-    .map((one) => `${one.provider}/${one.model}: ${one.excluded ?? "?"}`)
-    .join("; ");
+  const why = choice.candidates.map((one) => `${one.provider}/${one.model}: ${one.excluded}`).join("; ");
   const small = choice.candidates.every((one) => one.excluded?.startsWith("context window") === true);
   return failure(small ? "model_context_overflow" : "model_unfit", `no candidate fits the call: ${why}`);
 }
