@@ -63,6 +63,16 @@ const words: Words = {
     code_review: look(
       "Verdict: request changes, because `add` subtracts.\n\n- adder.mjs:1, blocker: add(1, 1) is 0.",
     ),
+    summarise: [
+      {
+        tool_calls: [
+          {
+            name: "finish",
+            input: { outcome: "nothing_to_do", summary: "Summed up.", answer: "All is well in all three." },
+          },
+        ],
+      },
+    ],
     documentation: [
       { tool_calls: [{ name: "read", input: { path: "README.md" } }] },
       {
@@ -114,6 +124,16 @@ describe("every built-in workflow runs to its end", () => {
     expect(record).toMatchObject({ files_modified: [], commit: null });
     expect(await artifactText(runner, done, "report.md")).toContain("its only test adds zeros");
     expect(await artifactText(runner, done, "diff.patch")).toBe("");
+  });
+
+  it("ask-agent asks one agent, on a repository or without one", async () => {
+    const onIt = await completes("ask-agent", { agent: "analyze", task: "Does add add?", repo });
+    expect(onIt.summary.output).toMatchObject({ answer: expect.stringContaining("`add` subtracts") });
+    const without = await completes("ask-agent", { agent: "summarise", task: "Three long reports." });
+    expect(without.summary.output).toMatchObject({
+      outcome: "nothing_to_do",
+      answer: expect.stringContaining("All is well"),
+    });
   });
 
   it("code-review compares a branch and leaves its findings", async () => {
