@@ -26,6 +26,8 @@ describe("jsonErrorPlace", () => {
     ['["a\nb"]', 3, 1, 4],
     ['["\\x"]', 2, 1, 3],
     ['"never closed', 13, 1, 14],
+    ['["a" "b"]', 5, 1, 6],
+    ['"a"\n"b"', 4, 2, 1],
     ["tru", 0, 1, 1],
   ])("%j breaks at %i", (text, offset, line, column) => {
     expect(jsonErrorPlace(text)).toEqual({ offset, line, column });
