@@ -22,12 +22,14 @@ export function openDatabase(config: Config, log: Logger): Promise<Database> {
   const onBeatFailure = (worker: string, error: string) =>
     log.warn({ worker, error }, "a beat failed; the lease is at risk");
   const clock = systemClock;
+  const { migrate } = config;
   if (config.databaseUrl === null) {
-    return openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, onBeatFailure });
+    return openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, migrate, onBeatFailure });
   }
   return openPostgresStore({
     url: config.databaseUrl,
     clock,
+    migrate,
     onBeatFailure,
     onPolling: (why) => log.warn({ why }, "waiting runs are found by polling"),
   });

@@ -2,6 +2,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import type { MigrateMode } from "../sql/migrations.ts";
 import { storeFailure } from "./failures.ts";
 import { Hints } from "./hints.ts";
 import { migrate } from "./migrate.ts";
@@ -15,6 +16,8 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   /** `postgres://user:password@host:5432/database`; its parameters (`sslmode=…`) are the driver's. */
   readonly url: string;
   readonly clock: Clock;
+  /** `off` refuses a database with an older schema (`store_outdated`) instead of bringing it up to date. */
+  readonly migrate?: MigrateMode;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
@@ -40,12 +43,12 @@ const warnOfBeat = (worker: string, message: string): void =>
 const warnOfPolling = (why: string): void => process.emitWarning(why, "PollingWarning");
 
 /**
- * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`,
+ * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`, `store_outdated`, `copy_unfinished`,
  * `invalid_config` (no such database, user or password), `read_only`, `disk_full` or `unavailable`.
  */
 export async function openPostgresStore(options: OpenPostgres): Promise<PostgresStore> {
   const { url, clock } = options;
-  await migrate(url);
+  await migrate(url, { mode: options.migrate ?? "auto" });
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
