@@ -1,8 +1,10 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { createMemoryReader } from "./reader.ts";
+import { MemorySchedules } from "./schedules.ts";
 import { copy, emptyState } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
@@ -32,6 +34,7 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
   beat(worker: string): boolean;
   close(): Promise<void>;
@@ -41,6 +44,7 @@ export interface MemoryStore {
 export function createMemoryStore(options: MemoryOptions): MemoryStore {
   const { clock } = options;
   const state = emptyState();
+  const schedules = new MemorySchedules(state);
   const listeners = new Set<(hint: StoreHint) => void>();
   let pending: StoreHint[] = [];
   const verbs = new Verbs(state, (hint) => void pending.push(hint));
@@ -115,7 +119,8 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
   return {
     store,
     reader: createMemoryReader(state),
-    workflows: createMemoryWorkflows(),
+    workflows: createMemoryWorkflows(schedules),
+    schedules,
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();

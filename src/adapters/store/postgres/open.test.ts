@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from "vitest";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../../../../tests/support/postgres.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openPostgresStore } from "./open.ts";
 
@@ -31,3 +32,4 @@ const maker: StoreMaker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
+scheduleStoreSuite(maker);

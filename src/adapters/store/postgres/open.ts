@@ -1,5 +1,6 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { MigrateMode } from "../sql/migrations.ts";
@@ -8,6 +9,7 @@ import { Hints } from "./hints.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
@@ -28,6 +30,7 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -75,6 +78,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    schedules: createScheduleStore(doors, reads),
     wakeUp: () => hints.mode,
     close: () => store.close(),
   };

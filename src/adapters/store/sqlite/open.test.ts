@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openSqliteStore } from "./open.ts";
 
@@ -24,3 +25,4 @@ const maker: StoreMaker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
+scheduleStoreSuite(maker);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -7,6 +8,7 @@ import type { MigrateMode } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
 
@@ -24,6 +26,7 @@ export interface SqliteStore {
   readonly store: SqliteRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   /** Ends the beats, the hints and both connections. */
   close(): Promise<void>;
 }
@@ -68,6 +71,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       store: { ...store, close },
       reader: createRunReader(read),
       workflows: createWorkflowStore(write, read),
+      schedules: createScheduleStore(write, read),
       close,
     };
   } catch (error) {
