@@ -16,7 +16,10 @@ export const LIMITS = {
   scheduleScan: 1_000,
   /** Missed due times that `catch_up: all` makes up for; the oldest give way. */
   scheduleCatchUp: 100,
+  /** The longest that a `jitter` may be. */
   scheduleJitterMs: 86_400_000,
+  /** How long a firing that cannot be admitted (a full queue) is tried again. */
+  scheduleRetryMs: 3_600_000,
   /** Firings that are kept of one schedule, beside those whose run is open. */
   firingsKept: 500,
   /** Due times shown ahead. */
