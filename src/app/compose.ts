@@ -10,6 +10,7 @@ import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
 import { createExpressions } from "../adapters/expressions/cel.ts";
 import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
+import { RelayedLive } from "../adapters/live/relayed.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
 import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
@@ -59,9 +60,11 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
   const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
+  const live = new RelayedLive({ local: createLive(), relay: database.live, clock: systemClock, log });
   try {
-    return await furnish(config, options, { log, database });
+    return await furnish(config, options, { log, database, live });
   } catch (error) {
+    live.close();
     await database.close();
     throw error;
   }
@@ -70,6 +73,7 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
 interface Ground {
   readonly log: Logger;
   readonly database: Database;
+  readonly live: RelayedLive;
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
@@ -167,7 +171,7 @@ function operationsOf(of: {
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
-    live: createLive(),
+    live: of.ground.live,
     probes: [],
     ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
   };
@@ -196,7 +200,7 @@ function engineOf(of: {
     artifacts: of.artifacts,
     actions: of.actions,
     expressions: of.expressions,
-    live: operations.live as EngineParts["live"],
+    live: ground.live,
     log: ground.log,
     clock: systemClock,
     random: Math.random,
@@ -261,6 +265,7 @@ function houseOf(of: {
       for (const service of services) await service.stop();
       await worker.stop(config.drainMs);
       await of.contexts.close();
+      ground.live.close();
       await ground.database.close();
     },
   };

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
+import type { LiveRelay } from "../contracts/live.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
@@ -12,6 +13,7 @@ export interface Database {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly live: LiveRelay;
   close(): Promise<void>;
 }
 

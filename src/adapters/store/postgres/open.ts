@@ -1,9 +1,11 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { storeFailure } from "./failures.ts";
 import { Hints } from "./hints.ts";
+import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
@@ -25,6 +27,7 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly live: LiveRelay;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -49,6 +52,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
+  const talk = session("live");
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
@@ -72,7 +76,11 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    live: createLiveRelay(talk, reads),
     wakeUp: () => hints.mode,
-    close: () => store.close(),
+    async close() {
+      await talk.close();
+      await store.close();
+    },
   };
 }
