@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { parseScript } from "../adapters/models/script/parse.ts";
 import { scriptedProvider } from "../adapters/models/scripted/provider.ts";
-import { createProvider, howToConfigure, providerSettingsFromEnv } from "../adapters/models/settings.ts";
+import {
+  createProvider,
+  howToConfigure,
+  type ProviderSettings,
+  providerSettingsFromEnv,
+} from "../adapters/models/settings.ts";
+import { genaiPrices } from "../adapters/prices/genai-prices.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
@@ -36,8 +42,15 @@ export async function createModels(
     howToConfigure: howToConfigure(found),
     stages: config.stageModels,
     routing: config.routing,
+    priceSource: genaiPrices({ baseUrls: baseUrlsOf(found.configured) }),
     ...(config.model === null ? {} : { default: config.model }),
   });
+}
+
+function baseUrlsOf(configured: readonly ProviderSettings[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    configured.flatMap((one) => (one.kind === "openai-compatible" ? [[one.name, one.baseUrl]] : [])),
+  );
 }
 
 async function scripted(path: string, clock: Clock): Promise<ProviderEntry> {

@@ -1,4 +1,5 @@
 import type { GatewayRequest } from "../contracts/model-gateway.ts";
+import type { Price } from "../contracts/price-source.ts";
 import { NO_USAGE } from "../domain/message.ts";
 import {
   type CandidateFacts,
@@ -9,10 +10,10 @@ import {
   type QualityTier,
   type RoutingPolicy,
 } from "../domain/routing.ts";
-import { type ModelTraits, qualityFor, traitsOf } from "./catalogue.ts";
+import { type ModelTraits, qualityFor } from "./catalogue.ts";
 import type { ModelHealth } from "./health.ts";
 import type { House } from "./house.ts";
-import { costMicros, type Price, priceOf } from "./prices.ts";
+import { costMicros } from "./prices.ts";
 import type { Target } from "./route.ts";
 
 const CHARS_PER_TOKEN = 4;
@@ -39,12 +40,13 @@ export interface Candidate {
 export function candidateOf(house: House, target: Target): Candidate {
   const provider = target.entry.provider.name;
   const { model } = target;
+  const { traits, price } = house.book.of(provider, model);
   return {
     target,
     provider,
     model,
-    traits: traitsOf(house.catalogue, provider, model),
-    price: priceOf(house.prices, provider, model),
+    traits,
+    price,
     health: house.health.of(provider, model),
     tried: 0,
     notBefore: 0,

@@ -1,5 +1,6 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import type { PriceSource } from "../contracts/price-source.ts";
 import {
   type PolicyName,
   type QualityTier,
@@ -7,6 +8,7 @@ import {
   type RoutingPolicy,
   type Weights,
 } from "../domain/routing.ts";
+import { ModelBook } from "./book.ts";
 import { CATALOGUE, type Catalogue } from "./catalogue.ts";
 import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
@@ -53,33 +55,38 @@ export interface GatewayOptions extends RoutingTable {
   readonly random: () => number;
   readonly policy?: Partial<CallPolicy>;
   readonly routing?: RoutingSettings;
-  /** Laid over the built-in prices. */
+  /** Go before the price source. */
   readonly prices?: PriceTable;
+  /** A maintained price list; without one only `prices` are known. */
+  readonly priceSource?: PriceSource;
   /** Laid over the built-in catalogue, model by model. */
   readonly catalogue?: Catalogue;
 }
 
-/** What lives as long as the gateway. */
+/** What a call is judged by. Replaced as a whole when settings change; health and hedge budget are handed on. */
 export interface House {
   readonly options: GatewayOptions;
   readonly policy: CallPolicy;
   readonly routing: RoutingSettings;
-  readonly prices: PriceTable;
+  readonly book: ModelBook;
   readonly catalogue: Catalogue;
   readonly health: HealthBook;
   readonly hedges: HedgeBudget;
 }
 
-export function buildHouse(options: GatewayOptions): House {
+export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
+  const now = () => clock.now();
+  const catalogue = { ...CATALOGUE, ...options.catalogue };
+  const prices = { ...PRICES, ...options.prices };
   return {
     options,
     policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
     routing: options.routing ?? {},
-    prices: { ...PRICES, ...options.prices },
-    catalogue: { ...CATALOGUE, ...options.catalogue },
-    health: new HealthBook({ now: () => clock.now(), random }),
-    hedges: new HedgeBudget(),
+    book: new ModelBook({ catalogue, prices, source: options.priceSource, now }),
+    catalogue,
+    health: before?.health ?? new HealthBook({ now, random }),
+    hedges: before?.hedges ?? new HedgeBudget(),
   };
 }
 
