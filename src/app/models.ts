@@ -12,6 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, failure } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { createModelGateway } from "../gateway/gateway.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
 import type { Config } from "./config.ts";
@@ -23,6 +24,7 @@ export async function createModels(
     readonly clock: Clock;
     readonly random: () => number;
     readonly providers: readonly ModelProvider[];
+    readonly redactor: Redactor;
   },
 ): Promise<ModelGateway> {
   const found = providerSettingsFromEnv(config.env);
@@ -39,6 +41,7 @@ export async function createModels(
     providers: entries,
     clock: parts.clock,
     random: parts.random,
+    redactor: parts.redactor,
     howToConfigure: howToConfigure(found),
     stages: config.stageModels,
     routing: config.routing,

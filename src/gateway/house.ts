@@ -1,6 +1,7 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { PriceSource } from "../contracts/price-source.ts";
+import { createRedactor, type Redactor } from "../domain/redact.ts";
 import {
   type PolicyName,
   type QualityTier,
@@ -10,6 +11,7 @@ import {
 } from "../domain/routing.ts";
 import { ModelBook } from "./book.ts";
 import { CATALOGUE, type Catalogue } from "./catalogue.ts";
+import { Censor } from "./censor.ts";
 import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
@@ -59,6 +61,8 @@ export interface GatewayOptions extends RoutingTable {
   readonly prices?: PriceTable;
   /** A maintained price list; without one only `prices` are known. */
   readonly priceSource?: PriceSource;
+  /** Takes secrets out of every prompt; without one only what vendors' secrets look like. */
+  readonly redactor?: Redactor;
   /** Laid over the built-in catalogue, model by model. */
   readonly catalogue?: Catalogue;
 }
@@ -69,6 +73,7 @@ export interface House {
   readonly policy: CallPolicy;
   readonly routing: RoutingSettings;
   readonly book: ModelBook;
+  readonly censor: Censor;
   readonly catalogue: Catalogue;
   readonly health: HealthBook;
   readonly hedges: HedgeBudget;
@@ -84,6 +89,7 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
     policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
     routing: options.routing ?? {},
     book: new ModelBook({ catalogue, prices, source: options.priceSource, now }),
+    censor: new Censor(options.redactor ?? createRedactor([])),
     catalogue,
     health: before?.health ?? new HealthBook({ now, random }),
     hedges: before?.hedges ?? new HedgeBudget(),
