@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
@@ -23,6 +23,7 @@ import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { createCollector } from "../engine/services/collector.ts";
@@ -39,6 +40,7 @@ import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
 import type { House } from "./house.ts";
+import { createLog } from "./log.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
 import { systemClock } from "./system-clock.ts";
@@ -57,12 +59,13 @@ const ASK_TIMEOUT_MS = 3_600_000;
 
 /** Builds the house: the only place where it is chosen who fulfils which contract. */
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
-  const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const redactor = redactorFor(config.env);
+  const log = createLog(config.logLevel, redactor);
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
   const live = new RelayedLive({ local: createLive(), relay: database.live, clock: systemClock, log });
   try {
-    return await furnish(config, options, { log, database, live });
+    return await furnish(config, options, { log, database, live, redactor });
   } catch (error) {
     live.close();
     await database.close();
@@ -74,14 +77,16 @@ interface Ground {
   readonly log: Logger;
   readonly database: Database;
   readonly live: RelayedLive;
+  readonly redactor: Redactor;
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
-  const { log, database } = ground;
+  const { log, database, redactor } = ground;
   const gateway = await createModels(config, {
     clock: systemClock,
     random: Math.random,
     providers: options.providers ?? [],
+    redactor,
   });
   const expressions = createExpressions();
   const toolBox = createToolBox();
@@ -115,7 +120,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: redactorFor(config.env),
+      redact: (text) => redactor.text(text, "likely").value,
     },
     options.actions,
   );
@@ -172,6 +177,7 @@ function operationsOf(of: {
     agents: async () => agents,
     gateway: of.gateway,
     live: of.ground.live,
+    redactor: of.ground.redactor,
     probes: [],
     ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
   };
@@ -202,6 +208,7 @@ function engineOf(of: {
     expressions: of.expressions,
     live: ground.live,
     log: ground.log,
+    redactor: ground.redactor,
     clock: systemClock,
     random: Math.random,
     hash: sha256,

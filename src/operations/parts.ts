@@ -8,6 +8,7 @@ import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import type { Workflow } from "../domain/workflow.ts";
 import type { IntentJudge } from "./intake/judge.ts";
 
@@ -35,6 +36,8 @@ export interface Parts {
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
   readonly live: Pick<Live, "subscribe">;
+  /** Keeps secrets out of events that are shown; without one they are shown as they are. */
+  readonly redactor?: Redactor;
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */
   readonly intentJudge?: IntentJudge;
   /** Asked by readiness, beside the store and the workers. */
