@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
 import { systemClock } from "./system-clock.ts";
@@ -12,6 +13,7 @@ export interface Database {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly spend: SpendLedger;
   close(): Promise<void>;
 }
 

@@ -110,6 +110,14 @@ export const ERRORS = {
     422,
     "No candidate can do what the call needs; name other models, or correct the lists of allowed and denied ones.",
   ),
+  budget_exhausted: lasting(
+    402,
+    "Raise the named budget (budgets file, or the run's `budget`), wait until it resets, or name a cheaper model.",
+  ),
+  price_unknown: lasting(
+    422,
+    "Use a model with a known price, or set `unknown_price: allow` in the budgets file: its calls are then marked.",
+  ),
   model_auth: lasting(401, "Set the provider's API key, and check that it is allowed to use the model."),
   model_invalid_request: lasting(422, "The provider refused the request as malformed; its message says why."),
   model_context_overflow: lasting(

@@ -1,8 +1,10 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { createMemoryReader } from "./reader.ts";
+import { createMemorySpend } from "./spend.ts";
 import { copy, emptyState } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
@@ -32,6 +34,7 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly spend: SpendLedger;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
   beat(worker: string): boolean;
   close(): Promise<void>;
@@ -116,6 +119,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     store,
     reader: createMemoryReader(state),
     workflows: createMemoryWorkflows(),
+    spend: createMemorySpend(clock),
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();

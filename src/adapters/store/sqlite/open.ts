@@ -1,11 +1,13 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { Connection } from "./connection.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
+import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
 
@@ -21,6 +23,7 @@ export interface SqliteStore {
   readonly store: SqliteRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly spend: SpendLedger;
   /** Ends the beats, the hints and both connections. */
   close(): Promise<void>;
 }
@@ -65,6 +68,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       store: { ...store, close },
       reader: createRunReader(read),
       workflows: createWorkflowStore(write, read),
+      spend: createSpendLedger(write, read, clock),
       close,
     };
   } catch (error) {
