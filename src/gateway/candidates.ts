@@ -1,4 +1,5 @@
 import type { GatewayRequest } from "../contracts/model-gateway.ts";
+import type { Failure } from "../domain/errors.ts";
 import { NO_USAGE } from "../domain/message.ts";
 import {
   type CandidateFacts,
@@ -34,6 +35,8 @@ export interface Candidate {
   tried: number;
   /** ms since the epoch: the provider asked this call not to come back before. */
   notBefore: number;
+  /** Why no budget has room for it in this call; asked anew before each attempt. */
+  overBudget: Failure | null;
 }
 
 export function candidateOf(house: House, target: Target): Candidate {
@@ -48,6 +51,7 @@ export function candidateOf(house: House, target: Target): Candidate {
     health: house.health.of(provider, model),
     tried: 0,
     notBefore: 0,
+    overBudget: null,
   };
 }
 
@@ -94,7 +98,6 @@ export function rank(candidates: readonly Candidate[], question: Question): Choi
 function factsOf(candidate: Candidate, question: Question): CandidateFacts {
   const { traits, health, price } = candidate;
   const { request, inputTokens } = question;
-  const output = Math.min(request.maxOutputTokens, EXPECTED_OUTPUT_TOKENS);
   return {
     provider: candidate.provider,
     model: candidate.model,
@@ -105,9 +108,20 @@ function factsOf(candidate: Candidate, question: Question): CandidateFacts {
     ttftMs: health.ttftMs(inputTokens),
     failMs: health.failMs,
     errorRate: health.errorRate,
-    costMicros: costMicros(price, { ...NO_USAGE, input: inputTokens, output }),
+    costMicros: expectedMicros(price, inputTokens, request.maxOutputTokens),
     blocked: health.blocked,
     probe: health.probe,
     tried: candidate.tried,
+    ...(candidate.overBudget !== null && { overBudget: candidate.overBudget.message }),
   };
+}
+
+/** Of a call that answers as long as calls commonly do; `null` for an unknown price. */
+export function expectedMicros(
+  price: Price | null,
+  inputTokens: number,
+  maxOutputTokens: number,
+): number | null {
+  const output = Math.min(maxOutputTokens, EXPECTED_OUTPUT_TOKENS);
+  return costMicros(price, { ...NO_USAGE, input: inputTokens, output });
 }
