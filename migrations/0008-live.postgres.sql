@@ -16,5 +16,6 @@ CREATE UNLOGGED TABLE live_event (
   body   text NOT NULL
 );
 
+CREATE INDEX live_watch_by_time ON live_watch (until);
 CREATE INDEX live_event_by_run ON live_event (run, ord);
 CREATE INDEX live_event_by_time ON live_event (at);

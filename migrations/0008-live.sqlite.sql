@@ -15,5 +15,6 @@ CREATE TABLE live_event (
   body   TEXT NOT NULL
 ) STRICT;
 
+CREATE INDEX live_watch_by_time ON live_watch (until);
 CREATE INDEX live_event_by_run ON live_event (run, ord);
 CREATE INDEX live_event_by_time ON live_event (at);

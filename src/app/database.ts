@@ -4,6 +4,7 @@ import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
 import type { LiveRelay } from "../contracts/live.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
 import { systemClock } from "./system-clock.ts";
@@ -14,6 +15,7 @@ export interface Database {
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
   readonly live: LiveRelay;
+  readonly spend: SpendLedger;
   close(): Promise<void>;
 }
 

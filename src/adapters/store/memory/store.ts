@@ -1,8 +1,10 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { createMemoryReader } from "./reader.ts";
+import { createMemorySpend } from "./spend.ts";
 import { copy, emptyState } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
@@ -16,7 +18,8 @@ export type WriteVerb =
   | "post"
   | "wakeDue"
   | "reap"
-  | "answer";
+  | "answer"
+  | "prune";
 
 export interface MemoryOptions {
   readonly clock: Clock;
@@ -32,6 +35,7 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly spend: SpendLedger;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
   beat(worker: string): boolean;
   close(): Promise<void>;
@@ -64,8 +68,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
 
   const store: RunStore = {
     admit: (batch) => write("admit", () => batch.map((admission) => verbs.admit(admission))),
-    join: (worker) =>
-      write("join", () => void state.workers.set(worker.id, { info: worker, beatAt: clock.now() })),
+    join: (worker) => write("join", () => verbs.join(worker, clock.now())),
     leave: (worker) =>
       write("leave", () => {
         state.workers.delete(worker);
@@ -76,7 +79,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
     async inbox(runs) {
       const open = runs.flatMap((no) => {
-        const messages = (state.runs[no - 1]?.inbox ?? []).filter((message) => !message.consumed);
+        const messages = (state.byNo.get(no)?.inbox ?? []).filter((message) => !message.consumed);
         return messages.map(({ message }) => ({ ...copy(message), no }));
       });
       return open.sort((a, b) => a.order - b.order);
@@ -89,7 +92,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         return verbs.requeueOrphans();
       }),
     async facts(no, after, limit) {
-      const facts = (state.runs[no - 1]?.facts ?? []).filter((fact) => fact.seq > after);
+      const facts = (state.byNo.get(no)?.facts ?? []).filter((fact) => fact.seq > after);
       return copy(facts.slice(0, Math.max(0, limit)));
     },
     answerApproval: ({ approval: id, answer, by, comment, at }) =>
@@ -102,6 +105,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         verbs.post({ ...message, body: { answer, by, comment }, from: by, at });
         return "accepted";
       }),
+    prune: (before, limit) => write("prune", () => verbs.prune(before, limit)),
     watch(listener) {
       const own = (hint: StoreHint) => listener(hint);
       listeners.add(own);
@@ -116,6 +120,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     store,
     reader: createMemoryReader(state),
     workflows: createMemoryWorkflows(),
+    spend: createMemorySpend(clock),
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();

@@ -1,6 +1,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { storeFailure } from "./failures.ts";
@@ -10,6 +11,7 @@ import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
 import { Session } from "./session.ts";
+import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
 
@@ -28,6 +30,7 @@ export interface PostgresStore {
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
   readonly live: LiveRelay;
+  readonly spend: SpendLedger;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -72,14 +75,21 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     await store.close();
     throw storeFailure(error, doors.database);
   }
+  // Its own connection: money does not wait for runs. It is made when the first call is to be paid for.
+  const money = session("spend");
   return {
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
     live: createLiveRelay(talk, reads),
+    spend: createSpendLedger({
+      session: money,
+      reads,
+      clock: options.beats === "none" ? () => clock.now() : null,
+    }),
     wakeUp: () => hints.mode,
     async close() {
-      await talk.close();
+      await Promise.all([talk.close(), money.close()]);
       await store.close();
     },
   };

@@ -1,6 +1,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -8,6 +9,7 @@ import { Connection } from "./connection.ts";
 import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
+import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
 
@@ -24,6 +26,7 @@ export interface SqliteStore {
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
   readonly live: LiveRelay;
+  readonly spend: SpendLedger;
   /** Ends the beats, the hints and both connections. */
   close(): Promise<void>;
 }
@@ -69,6 +72,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       reader: createRunReader(read),
       workflows: createWorkflowStore(write, read),
       live: createLiveRelay(write, read, () => clock.now()),
+      spend: createSpendLedger(write, read, clock),
       close,
     };
   } catch (error) {
