@@ -58,6 +58,12 @@ export const LIMITS = {
   cancelGraceMs: 5_000,
   leaseTtlMs: 5_000,
   beatMs: 1_000,
+  /** A leader that has not renewed its duty for so long has lost it. */
+  leadTtlMs: 4_000,
+  /** It renews, and others try, so often. */
+  leadRenewMs: 1_000,
+  /** A member of which nothing was heard for so long is none any more. */
+  memberSilentMs: 60_000,
   /** A worker whose event loop stands still for longer gives its runs up, and says so. */
   stallMs: 30_000,
   toolOutputChars: 16_000,

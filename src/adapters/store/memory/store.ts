@@ -1,7 +1,10 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import { createMemoryFleet, createMemoryLeaders } from "./fleet.ts";
 import { createMemoryReader } from "./reader.ts";
 import { copy, emptyState } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
@@ -32,6 +35,8 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
   beat(worker: string): boolean;
   close(): Promise<void>;
@@ -116,6 +121,8 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     store,
     reader: createMemoryReader(state),
     workflows: createMemoryWorkflows(),
+    fleet: createMemoryFleet(clock),
+    leaders: createMemoryLeaders(clock),
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();

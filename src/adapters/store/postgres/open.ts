@@ -1,9 +1,13 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { storeFailure } from "./failures.ts";
+import { createFleet } from "./fleet.ts";
 import { Hints } from "./hints.ts";
+import { createLeaders } from "./leaders.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
@@ -15,6 +19,8 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   /** `postgres://user:password@host:5432/database`; its parameters (`sslmode=…`) are the driver's. */
   readonly url: string;
   readonly clock: Clock;
+  /** A counter of ms that only grows; for tests with a clock of their own. */
+  readonly ticks?: () => number;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
@@ -25,6 +31,8 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -68,11 +76,23 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     await store.close();
     throw storeFailure(error, doors.database);
   }
+  const now = () => (options.beats === "none" ? clock.now() : null);
+  const leaders = createLeaders({
+    url,
+    now,
+    ticks: options.ticks ?? (() => performance.now()),
+    ownSessions: () => hints.mode === "notify",
+  });
   return {
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    fleet: createFleet({ doors, reads }, now),
+    leaders,
     wakeUp: () => hints.mode,
-    close: () => store.close(),
+    async close() {
+      await leaders.close();
+      await store.close();
+    },
   };
 }

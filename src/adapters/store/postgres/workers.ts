@@ -1,13 +1,9 @@
 import type { Claim, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
+import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
 import { statement } from "./sql.ts";
-
-/** ms since the epoch by the database's clock: the one that all processes share. */
-const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/** A parameter where tests have a clock of their own; otherwise the database's. */
-const at = (parameter: string) => `coalesce(${parameter}::bigint, ${NOW})`;
 
 const JOIN = statement(
   `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at)

@@ -1,13 +1,18 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { Connection } from "./connection.ts";
+import { createFleet } from "./fleet.ts";
+import { createLeaders } from "./leaders.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
+import { Writer } from "./writer.ts";
 
 export { processStart } from "../sql/process.ts";
 
@@ -15,12 +20,16 @@ export interface OpenSqlite extends Partial<Omit<StoreOptions, "clock">> {
   /** A file on a local disk; made when it is not there. */
   readonly path: string;
   readonly clock: Clock;
+  /** A counter of ms that only grows; for tests with a clock of their own. */
+  readonly ticks?: () => number;
 }
 
 export interface SqliteStore {
   readonly store: SqliteRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
   /** Ends the beats, the hints and both connections. */
   close(): Promise<void>;
 }
@@ -55,6 +64,9 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       stallMs: options.stallMs ?? LIMITS.stallMs,
       onBeatFailure: options.onBeatFailure ?? warnOfBeat,
     });
+    const writer = new Writer(write);
+    const now = () => (options.beats === "none" ? clock.now() : null);
+    const ticks = options.ticks ?? (() => performance.now());
     const reading = read;
     const close = async (): Promise<void> => {
       // The writer goes last: only a connection that may write folds the log into the file and takes it away.
@@ -65,6 +77,8 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       store: { ...store, close },
       reader: createRunReader(read),
       workflows: createWorkflowStore(write, read),
+      fleet: createFleet(write, writer, now),
+      leaders: createLeaders(write, writer, { now, ticks }),
       close,
     };
   } catch (error) {
