@@ -60,10 +60,12 @@ export const LIMITS = {
   beatMs: 1_000,
   /** A leader that has not renewed its duty for so long has lost it. */
   leadTtlMs: 4_000,
-  /** It renews, and others try, so often. */
+  /** It renews, and others try, this often. */
   leadRenewMs: 1_000,
   /** A member of which nothing was heard for so long is none any more. */
   memberSilentMs: 60_000,
+  /** How often it is looked for dead workers. */
+  rescueMs: 500,
   /** A worker whose event loop stands still for longer gives its runs up, and says so. */
   stallMs: 30_000,
   toolOutputChars: 16_000,
