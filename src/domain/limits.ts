@@ -51,6 +51,7 @@ export const LIMITS = {
   runParallelSteps: 8,
   /** Runs that one worker drives at the same time. */
   workerSlots: 64,
+  mostSlots: 10_000,
   stepAttempts: 50,
   childDepth: 8,
   childrenPerRun: 10_000,

@@ -69,7 +69,9 @@ export function createLeadership(parts: LeadershipParts): Leadership {
       const held = lead;
       await lay();
       // What cannot be given up now is free when its time is over.
-      await held?.resign().catch((error: unknown) => log.warn({ duty, error: String(error) }, "could not resign"));
+      await held
+        ?.resign()
+        .catch((error: unknown) => log.warn({ duty, error: String(error) }, "could not resign"));
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Claim, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { Claim, ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import { at } from "./now.ts";
@@ -103,15 +103,16 @@ interface WorkerRow {
 
 export async function findDead(
   sql: { many: Tx["many"] },
-  host: string,
-  now: number | null,
+  of: { readonly host: string; readonly now: number | null; readonly scope: ReapScope },
 ): Promise<{ readonly dead: string[]; readonly orphans: boolean }> {
   const [workers, orphans] = await Promise.all([
-    sql.many<WorkerRow>(ALL, [now, LIMITS.leaseTtlMs]),
+    sql.many<WorkerRow>(ALL, [of.now, LIMITS.leaseTtlMs]),
     sql.many(ANY_ORPHAN, []),
   ]);
   const dead = workers.filter(
-    (row) => row.silent || (row.host === host && isProcessGone(row.pid, row.process_start)),
+    (row) =>
+      (of.scope === "all" && row.silent) ||
+      (row.host === of.host && isProcessGone(row.pid, row.process_start)),
   );
   return { dead: dead.map((row) => row.id), orphans: orphans.length > 0 };
 }
