@@ -196,6 +196,8 @@ export async function emptyDatabase(url: string): Promise<void> {
       "pruning",
       "spend",
       "spend_account",
+      "member",
+      "leader",
     ];
     // The laws forbid it: a replica's triggers are silent.
     await client.query(`SET session_replication_role = replica;

@@ -1,11 +1,15 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { storeFailure } from "./failures.ts";
+import { createFleet } from "./fleet.ts";
 import { Hints } from "./hints.ts";
+import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
@@ -19,6 +23,8 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   /** `postgres://user:password@host:5432/database`; its parameters (`sslmode=…`) are the driver's. */
   readonly url: string;
   readonly clock: Clock;
+  /** A counter of ms that only grows; for tests with a clock of their own. */
+  readonly ticks?: () => number;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
@@ -31,6 +37,8 @@ export interface PostgresStore {
   readonly workflows: WorkflowStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -77,6 +85,13 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   }
   // Its own connection: money does not wait for runs. It is made when the first call is to be paid for.
   const money = session("spend");
+  const now = () => (options.beats === "none" ? clock.now() : null);
+  const leaders = createLeaders({
+    url,
+    now,
+    ticks: options.ticks ?? (() => performance.now()),
+    ownSessions: () => hints.mode === "notify",
+  });
   return {
     store,
     reader: createRunReader(reads),
@@ -87,9 +102,11 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
       reads,
       clock: options.beats === "none" ? () => clock.now() : null,
     }),
+    fleet: createFleet({ doors, reads }, now),
+    leaders,
     wakeUp: () => hints.mode,
     async close() {
-      await Promise.all([talk.close(), money.close()]);
+      await Promise.all([talk.close(), money.close(), leaders.close()]);
       await store.close();
     },
   };
