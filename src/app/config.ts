@@ -17,6 +17,8 @@ export interface Config {
   readonly dataDir: string;
   /** `postgres://…`, or `null`: then the database is a file in the data folder. */
   readonly databaseUrl: string | null;
+  /** `off`: an older schema is not brought up to date at start but refused, until `agent-runner db migrate`. */
+  readonly migrate: "auto" | "off";
   readonly host: string;
   readonly port: number;
   /** What this process does. */
@@ -141,6 +143,7 @@ const settings = z.object({
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
+  AGENT_RUNNER_MIGRATE: z.enum(["auto", "off"]).default("auto"),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
   DATABASE_URL: z
     .string()
@@ -182,6 +185,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
+    migrate: read.AGENT_RUNNER_MIGRATE,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
     roles: read.AGENT_RUNNER_ROLES,

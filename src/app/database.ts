@@ -35,12 +35,14 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   const onBeatFailure = (worker: string, error: string) =>
     log.warn({ worker, error }, "a beat failed; the lease is at risk");
   const clock = new SteadyClock({ local: systemClock, ticks });
+  const { migrate } = config;
   const opened =
     config.databaseUrl === null
-      ? await openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, onBeatFailure })
+      ? await openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, migrate, onBeatFailure })
       : await openPostgresStore({
           url: config.databaseUrl,
           clock,
+          migrate,
           onBeatFailure,
           onPolling: (why) => log.warn({ why }, "waiting runs are found by polling"),
         });

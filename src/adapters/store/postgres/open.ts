@@ -6,6 +6,7 @@ import type { RunReader } from "../../../contracts/run-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import type { MigrateMode } from "../sql/migrations.ts";
 import { storeFailure } from "./failures.ts";
 import { createFleet } from "./fleet.ts";
 import { Hints } from "./hints.ts";
@@ -25,6 +26,8 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   readonly clock: Clock;
   /** A counter of ms that only grows; for tests with a clock of their own. */
   readonly ticks?: () => number;
+  /** `off` refuses a database with an older schema (`store_outdated`) instead of bringing it up to date. */
+  readonly migrate?: MigrateMode;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
@@ -54,12 +57,12 @@ const warnOfBeat = (worker: string, message: string): void =>
 const warnOfPolling = (why: string): void => process.emitWarning(why, "PollingWarning");
 
 /**
- * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`,
+ * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`, `store_outdated`, `copy_unfinished`,
  * `invalid_config` (no such database, user or password), `read_only`, `disk_full` or `unavailable`.
  */
 export async function openPostgresStore(options: OpenPostgres): Promise<PostgresStore> {
   const { url, clock } = options;
-  await migrate(url);
+  await migrate(url, { mode: options.migrate ?? "auto" });
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");

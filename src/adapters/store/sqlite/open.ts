@@ -7,6 +7,7 @@ import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import type { MigrateMode } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { createFleet } from "./fleet.ts";
 import { createLeaders } from "./leaders.ts";
@@ -26,6 +27,8 @@ export interface OpenSqlite extends Partial<Omit<StoreOptions, "clock">> {
   readonly clock: Clock;
   /** A counter of ms that only grows; for tests with a clock of their own. */
   readonly ticks?: () => number;
+  /** `off` refuses a database with an older schema (`store_outdated`) instead of bringing it up to date. */
+  readonly migrate?: MigrateMode;
 }
 
 export interface SqliteStore {
@@ -47,7 +50,7 @@ const warnOfBeat = (worker: string, message: string): void =>
   process.emitWarning(`worker ${worker} could not beat and tries again: ${message}`, "BeatWarning");
 
 /**
- * Opens (and brings up to date) the database at `path`. Rejects with a `FailureError`: `store_incompatible`,
+ * Opens (and brings up to date) the database at `path`. Rejects with a `FailureError`: `store_incompatible`, `store_outdated`, `copy_unfinished`,
  * `store_corrupt`, `read_only`, `disk_full` or `unavailable`.
  */
 export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore> {
@@ -59,7 +62,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
   const write = new Connection({ path, busyTimeoutMs });
   let read: Connection | null = null;
   try {
-    migrate(write);
+    migrate(write, { mode: options.migrate ?? "auto" });
     read = new Connection({ path, busyTimeoutMs, readOnly: true });
     const store = createRunStore(write, {
       clock,
