@@ -13,6 +13,7 @@ import { LIMITS } from "../domain/limits.ts";
 import type { Config } from "./config.ts";
 import { SQLITE_FILE } from "./database.ts";
 import { createModels } from "./models.ts";
+import { redactorFor } from "./redact.ts";
 import { gatesOf } from "./repo-gates.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -152,7 +153,9 @@ async function programs(): Promise<Check> {
 
 async function* providers(config: Config): AsyncGenerator<Check> {
   try {
-    const gateway = await createModels(config, { clock: systemClock, random: Math.random, providers: [] });
+    const redactor = redactorFor(config.env);
+    const parts = { clock: systemClock, random: Math.random, providers: [], redactor };
+    const gateway = await createModels(config, parts);
     const listed = await gateway.providers(AbortSignal.timeout(LIMITS.healthCheckMs));
     const found = gateway.resolve(undefined, "execute");
     if (found.ok) yield good("default model", `${found.provider}/${found.model}`);

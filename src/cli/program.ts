@@ -16,13 +16,16 @@ import { addInit } from "./commands/init.ts";
 import { addMessages } from "./commands/messages.ts";
 import { addModels } from "./commands/models.ts";
 import { addProviders } from "./commands/providers.ts";
+import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
+import { addWorkers } from "./commands/workers.ts";
 import { addWorkflows } from "./commands/workflows.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { createTerminal, explainFailure } from "./terminal.ts";
@@ -33,6 +36,8 @@ const COMMANDS = [
   addDemo,
   addStart,
   addWorker,
+  addWorkers,
+  addReload,
   addRun,
   addAct,
   addRuns,
@@ -43,6 +48,7 @@ const COMMANDS = [
   addArtifacts,
   addWorkflows,
   addUpload,
+  addSchedules,
   addValidate,
   addAgents,
   addProviders,

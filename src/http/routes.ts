@@ -7,6 +7,8 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
+import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
@@ -18,6 +20,8 @@ const FAMILIES = [
   approvalRoutes,
   workflowRoutes,
   catalogRoutes,
+  scheduleRoutes,
+  workerRoutes,
   healthRoutes,
 ];
 

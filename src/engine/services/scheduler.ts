@@ -3,12 +3,11 @@ import type { Calendar } from "../../contracts/calendar.ts";
 import type { Log } from "../../contracts/log.ts";
 import type { RunStore } from "../../contracts/run-store.ts";
 import type { ScheduleStore } from "../../contracts/schedule-store.ts";
-import type { Service } from "../../contracts/service.ts";
+import type { Chore } from "../../contracts/service.ts";
 import { type Failure, FailureError, type Result } from "../../domain/errors.ts";
 import type { RunRequest } from "../../domain/fact.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { type Firing, firingKey, planSchedule, type Schedule } from "../../domain/schedule.ts";
-import { repeat } from "./repeat.ts";
 
 const ROUND_MS = 500;
 const SCHEDULES = 100;
@@ -34,15 +33,15 @@ export interface SchedulerParts {
  * due time is one row, whoever writes it first; its decision and its run's id are written before the run is
  * admitted; and the admission is idempotent.
  */
-export function createScheduler(parts: SchedulerParts): Service {
-  return repeat(parts, {
+export function scheduler(parts: SchedulerParts): Chore {
+  return {
     name: "scheduler",
     everyMs: ROUND_MS,
     runOnce: async () => {
       for (let look = 0; look < LOOKS; look += 1) if (!(await advance(parts))) break;
       for (const firing of await parts.schedules.open(FIRINGS)) await carryOut(parts, firing);
     },
-  });
+  };
 }
 
 /** Looks at what is due now; whether there may be more. */

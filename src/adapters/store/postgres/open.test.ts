@@ -1,5 +1,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../../../../tests/support/postgres.ts";
+import { realClock } from "../../../../tests/support/real-clock.ts";
+import { liveRelaySuite } from "../../../contracts/live-relay.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
 import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
@@ -33,3 +35,19 @@ const maker: StoreMaker = {
 runStoreSuite(maker);
 workflowStoreSuite(maker);
 scheduleStoreSuite(maker);
+liveRelaySuite({
+  name: "postgres",
+  async open() {
+    const one = () => openPostgresStore({ url, clock: realClock, beats: "none" });
+    const [here, there] = [await one(), await one()];
+    return {
+      here: here.live,
+      there: there.live,
+      async close() {
+        await here.close();
+        await there.close();
+        await emptyDatabase(url);
+      },
+    };
+  },
+});
