@@ -6,6 +6,7 @@ import type { Failure } from "./errors.ts";
 import type { Intent } from "./intent.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus } from "./run.ts";
+import type { SlaPart, SlaTerms } from "./sla.ts";
 
 /** What a run was asked to be; the first fact of every journal. */
 export interface RunRequest {
@@ -20,6 +21,9 @@ export interface RunRequest {
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
   /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
   readonly intent?: Intent;
+  /** Who asked, within the tenant. */
+  readonly principal?: string;
+  readonly sla?: SlaTerms;
 }
 
 /**
@@ -36,6 +40,8 @@ export type FactBody =
   | { readonly kind: "run_completed"; readonly output: Json }
   | { readonly kind: "run_failed"; readonly failure: Failure }
   | { readonly kind: "run_canceled"; readonly reason: string }
+  /** A promise was missed; written once for each, when it is noticed: `byMs` after its moment. */
+  | { readonly kind: "sla_breached"; readonly what: SlaPart; readonly byMs: number }
   | { readonly kind: "step_started"; readonly step: string; readonly attempt: number; readonly input: Json }
   | { readonly kind: "step_expanded"; readonly step: string; readonly items: readonly Json[] }
   | {
@@ -63,6 +69,13 @@ export type FactBody =
       readonly attempt: number;
       readonly failure: Failure;
       /** When the next attempt may start, ms since the epoch. */ readonly nextAt: number;
+    }
+  /** So many retries were under way that this one was put off by `delayMs`, or (`null`) not made. */
+  | {
+      readonly kind: "retry_budget_exhausted";
+      readonly step: string;
+      readonly attempt: number;
+      readonly delayMs: number | null;
     }
   | {
       readonly kind: "step_succeeded";

@@ -197,6 +197,8 @@ function apply(state: ViewState, fact: Fact): void {
       stepOf(state, fact.step).lastNote = { name: fact.name, at: fact.at };
       return;
     case "run_resumed_by":
+    case "sla_breached":
+    case "retry_budget_exhausted":
     case "signal_received":
     case "message_sent":
     case "effect_intended":
