@@ -58,6 +58,22 @@ export const ERRORS = {
   idempotency_conflict: lasting(409, "Use a new idempotency key for a different request."),
   run_ended: lasting(409, "The run has ended; start a new one."),
   already_answered: lasting(409, "The approval has its answer; nothing more is needed."),
+  tenant_queue_full: passing(
+    429,
+    "The tenant has as many waiting runs as it may; send it again when some have begun, or raise its cap.",
+  ),
+  queue_full: passing(
+    503,
+    "The queue is full; send it again after a while, in a more urgent class, or add workers.",
+  ),
+  dropped_low_priority: passing(
+    503,
+    "More urgent work took its place in a full queue before it began; start it again later or in a more urgent class.",
+  ),
+  concurrency_conflict: passing(
+    409,
+    "Wait for the run that the message names to end, cancel it, or let this one wait (`on_conflict: queue`).",
+  ),
   forbidden_host: lasting(403, "Call the server by a loopback name, from the same origin."),
   identity_not_trusted: lasting(
     403,

@@ -19,6 +19,15 @@ export const LIMITS = {
   intentModelMs: 15_000,
   /** Priorities are 0 (the most urgent class) up to and without this. */
   priorities: 10,
+  /** Labels that one run needs or one worker has, characters of each, and different sets of them that runs may need. */
+  labels: 32,
+  labelChars: 100,
+  lanes: 1_000,
+  /** Slots of one run, and characters of a slot's key. */
+  slotsPerRun: 16,
+  slotKeyChars: 400,
+  /** Tenants named in the load of the queue. */
+  loadTenants: 1_000,
   /** Event streams open at the same time on one server. */
   eventStreams: 256,
   /** Longest silence on an event stream. */

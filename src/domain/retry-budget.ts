@@ -32,6 +32,8 @@ export type RetryGrant =
   | { readonly kind: "none" };
 
 const MINUTE_MS = 60_000;
+/** Many small shares that add up to one are one. */
+const WHOLE = 1 - 1e-9;
 
 export function newRetryBudget(rules: RetryBudgetRules, now: number): RetryBudget {
   return { tokens: rules.floor, at: now };
@@ -51,7 +53,7 @@ export function askRetry(
 ): { readonly grant: RetryGrant; readonly spent: RetryBudget } {
   const { tokens, at } = refilled(budget, rules, now);
   const spent = { tokens: tokens - 1, at };
-  if (tokens >= 1) return { grant: { kind: "now" }, spent };
+  if (tokens >= WHOLE) return { grant: { kind: "now" }, spent };
   const ms = rules.floor > 0 ? Math.ceil(((1 - tokens) * MINUTE_MS) / rules.floor) : Number.POSITIVE_INFINITY;
   return { grant: ms <= RETRY_BUDGET.longestDelayMs ? { kind: "later", ms } : { kind: "none" }, spent };
 }

@@ -2,7 +2,8 @@
 export const SLA_PARTS = ["start_by", "deadline", "target"] as const;
 export type SlaPart = (typeof SLA_PARTS)[number];
 
-export interface SlaTerms {
+/** What a run was promised when it was accepted. */
+export interface Sla {
   /** Name of the priority class. */
   readonly class: string;
   /** ms since the epoch; a run that has not begun by then is not begun any more. */
@@ -17,7 +18,7 @@ export interface SlaTimes {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly deadlineAt: number | null;
-  readonly sla: SlaTerms | null;
+  readonly sla: Sla | null;
 }
 
 export interface SlaBreach {

@@ -16,7 +16,8 @@ export type WriteVerb =
   | "post"
   | "wakeDue"
   | "reap"
-  | "answer";
+  | "answer"
+  | "prune";
 
 export interface MemoryOptions {
   readonly clock: Clock;
@@ -64,8 +65,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
 
   const store: RunStore = {
     admit: (batch) => write("admit", () => batch.map((admission) => verbs.admit(admission))),
-    join: (worker) =>
-      write("join", () => void state.workers.set(worker.id, { info: worker, beatAt: clock.now() })),
+    join: (worker) => write("join", () => verbs.join(worker, clock.now())),
     leave: (worker) =>
       write("leave", () => {
         state.workers.delete(worker);
@@ -76,7 +76,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
     async inbox(runs) {
       const open = runs.flatMap((no) => {
-        const messages = (state.runs[no - 1]?.inbox ?? []).filter((message) => !message.consumed);
+        const messages = (state.byNo.get(no)?.inbox ?? []).filter((message) => !message.consumed);
         return messages.map(({ message }) => ({ ...copy(message), no }));
       });
       return open.sort((a, b) => a.order - b.order);
@@ -89,7 +89,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         return verbs.requeueOrphans();
       }),
     async facts(no, after, limit) {
-      const facts = (state.runs[no - 1]?.facts ?? []).filter((fact) => fact.seq > after);
+      const facts = (state.byNo.get(no)?.facts ?? []).filter((fact) => fact.seq > after);
       return copy(facts.slice(0, Math.max(0, limit)));
     },
     answerApproval: ({ approval: id, answer, by, comment, at }) =>
@@ -102,6 +102,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         verbs.post({ ...message, body: { answer, by, comment }, from: by, at });
         return "accepted";
       }),
+    prune: (before, limit) => write("prune", () => verbs.prune(before, limit)),
     watch(listener) {
       const own = (hint: StoreHint) => listener(hint);
       listeners.add(own);

@@ -10,10 +10,11 @@ const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 const at = (parameter: string) => `coalesce(${parameter}::bigint, ${NOW})`;
 
 const JOIN = statement(
-  `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at)
-   VALUES ($1, $2, $3, $4, $5, ${at("$6")}, ${at("$6")})
+  `INSERT INTO worker (id, host, pid, process_start, slots, labels, joined_at, beat_at)
+   VALUES ($1, $2, $3, $4, $5, $7, ${at("$6")}, ${at("$6")})
    ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid,
-     process_start = excluded.process_start, slots = excluded.slots, beat_at = excluded.beat_at`,
+     process_start = excluded.process_start, slots = excluded.slots,
+     labels = excluded.labels, beat_at = excluded.beat_at`,
 );
 const BEAT = statement(`UPDATE worker SET beat_at = ${at("$2")} WHERE id = $1`);
 const MARK_STALLED = statement(`UPDATE worker SET stalled_at = ${at("$2")} WHERE id = $1`);
@@ -83,7 +84,8 @@ export const ANY_DUE = statement(
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
-  await tx.run(JOIN, [worker.id, worker.host, worker.pid, worker.processStart, worker.slots, now]);
+  const { id, host, pid, processStart, slots, labels } = worker;
+  await tx.run(JOIN, [id, host, pid, processStart, slots, now, JSON.stringify(labels ?? [])]);
 }
 
 /** False when the worker is not known any more. */

@@ -31,9 +31,11 @@ const ORPHANS = `FROM lease WHERE NOT EXISTS (SELECT 1 FROM worker WHERE worker.
 
 export function createWorkers(connection: Connection, lanes: Lanes): Workers {
   const join = connection.run(
-    `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO worker (id, host, pid, process_start, slots, labels, joined_at, beat_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid,
-       process_start = excluded.process_start, slots = excluded.slots, beat_at = excluded.beat_at`,
+       process_start = excluded.process_start, slots = excluded.slots,
+       labels = excluded.labels, beat_at = excluded.beat_at`,
   );
   const known = connection.one("SELECT 1 FROM worker WHERE id = ?");
   const beat = connection.run("UPDATE worker SET beat_at = ? WHERE id = ?");
@@ -46,8 +48,8 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
   );
 
   return {
-    join: (worker, now) =>
-      void join(worker.id, worker.host, worker.pid, worker.processStart, worker.slots, now, now),
+    join: ({ id, host, pid, processStart, slots, labels }, now) =>
+      void join(id, host, pid, processStart, slots, JSON.stringify(labels ?? []), now, now),
     isKnown: (worker) => known(worker) !== undefined,
     beat: (worker, now) => beat(now, worker) > 0,
     markStalled: (worker, now) => void markStalled(now, worker),
