@@ -22,6 +22,7 @@ import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { createCollector } from "../engine/services/collector.ts";
@@ -37,6 +38,7 @@ import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
@@ -121,13 +123,15 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const front = await createFront(config, { database, clock: systemClock, log });
+  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
   await saveWorkflows(database, library);
-  const engine = engineOf({ ground, actions, artifacts, expressions, operations });
+  const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
-  return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, engine, library });
+  const built = { config, ground, operations, actions, gateway, contexts, workspaces, engine, library };
+  return houseOf({ ...built, applyLimits: front.rules.apply });
 }
 
 async function mapOf(
@@ -151,6 +155,7 @@ function operationsOf(of: {
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
   readonly library: Library;
+  readonly front: Front;
 }): Parts {
   const { store, reader, workflows } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
@@ -168,6 +173,8 @@ function operationsOf(of: {
     agents: async () => agents,
     gateway: of.gateway,
     live: createLive(),
+    desk: of.front.desk,
+    metrics: of.front.metrics,
     probes: [],
     ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
   };
@@ -187,6 +194,7 @@ function engineOf(of: {
   readonly artifacts: EngineParts["artifacts"];
   readonly expressions: EngineParts["expressions"];
   readonly operations: Parts;
+  readonly front: Front;
 }): EngineParts {
   const { ground, operations } = of;
   return {
@@ -202,11 +210,16 @@ function engineOf(of: {
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
-    prepareChild: (child, parent) => {
-      const { tenant, queue, priority, deadlineAt } = parent;
-      return prepareRun(operations, { ...child, tenant, queue, priority, deadlineAt });
-    },
+    retryBudget: () => of.front.rules.current().retryBudget,
+    observe: observed(of.front),
+    prepareChild: (child, parent) => prepareRun(operations, { ...child, ...inherited(parent) }),
   };
+}
+
+/** A child is its parent's work; when it begins, and how long it takes, nobody promised for it alone. */
+function inherited({ tenant, principal, queue, priority, deadlineAt, sla }: RunRequest) {
+  const own = sla === undefined ? null : { class: sla.class, startBy: null, targetMs: null };
+  return { tenant, principal: principal ?? null, queue, priority, deadlineAt, sla: own };
 }
 
 function houseOf(of: {
@@ -219,6 +232,7 @@ function houseOf(of: {
   readonly workspaces: House["workspaces"];
   readonly engine: EngineParts;
   readonly library: Library;
+  readonly applyLimits: House["applyLimits"];
 }): House {
   const { config, ground, engine } = of;
   const info = {
@@ -247,6 +261,7 @@ function houseOf(of: {
     gateway: of.gateway,
     contexts: of.contexts,
     workspaces: of.workspaces,
+    applyLimits: of.applyLimits,
     worker,
     services,
     problems: of.library.diagnostics,

@@ -9,6 +9,7 @@ import type { Workspaces } from "../contracts/workspace.ts";
 import type { Worker } from "../engine/worker.ts";
 import type { Parts } from "../operations/parts.ts";
 import type { Config } from "./config.ts";
+import type { LiveRules } from "./limits.ts";
 
 /** Everything that was built, for the doors. `operations` is all that most of them need. */
 export interface House {
@@ -20,6 +21,8 @@ export interface House {
   readonly gateway: ModelGateway;
   readonly contexts: RepoContexts;
   readonly workspaces: Workspaces;
+  /** Reads the limits file again; what cannot be used changes nothing. */
+  readonly applyLimits: LiveRules["apply"];
   readonly worker: Worker;
   readonly services: readonly Service[];
   /** Built-in or project files that could not be used, with the reason; they were left out. */

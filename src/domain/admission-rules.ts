@@ -1,4 +1,5 @@
 import type { Rate } from "./rate-limit.ts";
+import { DEFAULT_RETRY_BUDGET, type RetryBudgetRules } from "./retry-budget.ts";
 
 /** A priority class by its name, and what is promised of its runs unless they ask for something else. */
 export interface ClassRules {
@@ -32,6 +33,8 @@ export interface AdmissionRules {
   /** Of a tenant that has no rules of its own. */
   readonly anyTenant: TenantRules;
   readonly tenants: ReadonlyMap<string, TenantRules>;
+  /** Of each worker process, and of each workflow in it. */
+  readonly retryBudget: RetryBudgetRules;
 }
 
 const plain = (name: string, priority: number): ClassRules => ({
@@ -49,6 +52,7 @@ export const DEFAULT_RULES: AdmissionRules = {
   maxQueued: 100_000,
   anyTenant: { weight: 1, maxQueued: 50_000, maxRunning: null, rate: null, principalRate: null },
   tenants: new Map(),
+  retryBudget: DEFAULT_RETRY_BUDGET,
 };
 
 export function tenantRules(rules: AdmissionRules, tenant: string): TenantRules {

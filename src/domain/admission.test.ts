@@ -156,8 +156,7 @@ describe("admission", () => {
       scope: "deadline",
       failure: {
         code: "deadline_unmeetable",
-        message:
-          "start_by is 1970-01-01T00:01:45.000Z, in 5.0s, but the run would wait about 10.0s; it was not accepted.",
+        message: "start_by is in 5.0s, but the run would wait about 10.0s; it was not accepted.",
         details: { what: "start_by", estimated_wait_ms: 10_000, expected_ms: null, retry_after_ms: 5_001 },
       },
     });
@@ -201,6 +200,7 @@ describe("admission", () => {
       { tenant: "b", priority: 0, queued: 1 },
     ]);
     expect(two.byClass).toContainEqual({ priority: 0, queued: 1 });
+    expect(withOneMore(two, entry()).byTenant.map((row) => row.queued)).toEqual([3, 1]);
   });
 });
 

@@ -141,15 +141,16 @@ function tooLate(of: Entry & { readonly now: number }, waitMs: number): Failure 
   const byEnd = of.deadlineAt === null ? 0 : end - of.deadlineAt + 1;
   if (byStart <= 0 && byEnd <= 0) return null;
   const what = byStart >= byEnd ? "start_by" : "deadline";
-  const dueAt = (what === "start_by" ? of.startBy : of.deadlineAt) ?? 0;
+  const dueAt = Number(what === "start_by" ? of.startBy : of.deadlineAt);
   const takes =
     what === "deadline" && of.expectedMs !== null ? ` and takes ${formatDuration(of.expectedMs)}` : "";
   return failure(
     "deadline_unmeetable",
-    `${what} is ${new Date(dueAt).toISOString()}, in ${formatDuration(Math.max(0, dueAt - of.now))}, but the run would wait about ${formatDuration(waitMs)}${takes}; it was not accepted.`,
+    `${what} is in ${formatDuration(Math.max(0, dueAt - of.now))}, but the run would wait about ${formatDuration(waitMs)}${takes}; it was not accepted.`,
     {
       scope: "deadline",
       what,
+      due_in_ms: dueAt - of.now,
       estimated_wait_ms: waitMs,
       expected_ms: of.expectedMs,
       // The wait becomes shorter as the queue drains: by then a request with the same span would be in time.

@@ -1,3 +1,4 @@
+import { formatDuration } from "../base/duration.ts";
 import type { Json } from "../base/json.ts";
 import { begin } from "./begin.ts";
 import { carryOn } from "./carry-on.ts";
@@ -106,18 +107,18 @@ function windUp(state: RunState, input: DecideInput): Decision {
     return decision({ facts: [{ kind: "run_canceled", reason }], end });
   }
   if (missedStart(state)) {
-    const by = moment(state.request.sla?.startBy);
+    const span = spanTo(state, state.request.sla?.startBy);
     return runFailed(
-      failure("start_by_missed", `the run did not begin before ${by}; nothing of it was done`),
+      failure("start_by_missed", `the run did not begin within ${span}; nothing of it was done`),
     );
   }
-  const deadline = moment(state.request.deadlineAt);
-  return runFailed(failure("deadline_exceeded", `the run did not end by its deadline, ${deadline}`));
+  const span = spanTo(state, state.request.deadlineAt);
+  return runFailed(failure("deadline_exceeded", `the run did not end by its deadline, within ${span}`));
 }
 
-/** Whoever missed a moment has one. */
-function moment(ms: number | null | undefined): string {
-  return new Date(Number(ms)).toISOString();
+/** How long a run was given, from its admission to a moment that it missed. */
+function spanTo(state: RunState, moment: number | null | undefined): string {
+  return formatDuration(Number(moment) - state.queuedAt);
 }
 
 function runFailed(why: Failure): Decision {

@@ -3,12 +3,14 @@ import type { Json } from "../base/json.ts";
 import type { ArtifactStore } from "../contracts/artifact-store.ts";
 import type { Definitions } from "../contracts/definitions.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Workflow } from "../domain/workflow.ts";
+import type { Desk } from "./admission/desk.ts";
 import type { IntentJudge } from "./intake/judge.ts";
 
 /** Something that must be in order before work is sent here. */
@@ -37,6 +39,9 @@ export interface Parts {
   readonly live: Pick<Live, "subscribe">;
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */
   readonly intentJudge?: IntentJudge;
+  /** Where work is let in or turned away. */
+  readonly desk: Desk;
+  readonly metrics: Metrics;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];
 }

@@ -1,10 +1,12 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { storeFailure } from "./failures.ts";
 import { Hints } from "./hints.ts";
 import { migrate } from "./migrate.ts";
+import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
 import { Session } from "./session.ts";
@@ -25,6 +27,8 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  /** One count for all processes of the database. */
+  readonly rates: RateLimitStore;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -49,6 +53,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
+  const rates = new Session({ url, name: "rates", patienceMs });
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
@@ -72,7 +77,10 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    rates: createPostgresRates(rates, clock),
     wakeUp: () => hints.mode,
-    close: () => store.close(),
+    close: async () => {
+      await Promise.all([store.close(), rates.close()]);
+    },
   };
 }
