@@ -21,6 +21,7 @@ import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError, ok, type Result } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
@@ -34,6 +35,7 @@ import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
 import { createLife, type Life } from "./lifecycle.ts";
 import { createLog } from "./log.ts";
@@ -129,9 +131,10 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const front = await createFront(config, { database, clock: database.clock, log });
+  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
   await saveWorkflows(database, library);
-  const engine = engineOf({ ground, actions, artifacts, expressions, operations });
+  const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
@@ -145,9 +148,16 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
     houseChores: [],
-    reloadables: [logLevel(log)],
+    reloadables: [logLevel(log), limits(front)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function limits(front: Front): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LIMITS"],
+    prepare: (config) => front.rules.prepare(config.limits),
+  };
 }
 
 function logLevel(log: Logger): Reloadable {
@@ -181,6 +191,7 @@ function operationsOf(of: {
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
   readonly library: Library;
+  readonly front: Front;
 }): Parts {
   const { store, reader, workflows } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
@@ -201,6 +212,8 @@ function operationsOf(of: {
     redactor: of.ground.redactor,
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
+    desk: of.front.desk,
+    metrics: of.front.metrics,
     probes: [],
     ...(use === null
       ? {}
@@ -222,6 +235,7 @@ function engineOf(of: {
   readonly artifacts: EngineParts["artifacts"];
   readonly expressions: EngineParts["expressions"];
   readonly operations: Parts;
+  readonly front: Front;
 }): EngineParts {
   const { ground, operations } = of;
   return {
@@ -238,11 +252,16 @@ function engineOf(of: {
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
-    prepareChild: (child, parent) => {
-      const { tenant, queue, priority, deadlineAt } = parent;
-      return prepareRun(operations, { ...child, tenant, queue, priority, deadlineAt });
-    },
+    retryBudget: () => of.front.rules.current().retryBudget,
+    observe: observed(of.front),
+    prepareChild: (child, parent) => prepareRun(operations, { ...child, ...inherited(parent) }),
   };
+}
+
+/** A child is its parent's work; when it begins, and how long it takes, nobody promised for it alone. */
+function inherited({ tenant, principal, queue, priority, deadlineAt, sla }: RunRequest) {
+  const own = sla === undefined ? null : { class: sla.class, startBy: null, targetMs: null };
+  return { tenant, principal: principal ?? null, queue, priority, deadlineAt, sla: own };
 }
 
 function houseOf(of: {

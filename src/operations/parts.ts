@@ -5,6 +5,7 @@ import type { Definitions } from "../contracts/definitions.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
@@ -12,6 +13,7 @@ import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
 import type { Workflow } from "../domain/workflow.ts";
+import type { Desk } from "./admission/desk.ts";
 import type { Steering } from "./fleet/steering.ts";
 import type { IntentJudge } from "./intake/judge.ts";
 
@@ -48,6 +50,9 @@ export interface Parts {
   readonly leaders: Pick<Leaders, "leading">;
   /** This process; absent where it answers for itself only. */
   readonly steering?: Steering;
+  /** Where work is let in or turned away. */
+  readonly desk: Desk;
+  readonly metrics: Metrics;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];
 }
