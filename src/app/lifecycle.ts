@@ -61,7 +61,8 @@ export async function createLife(parts: LifeParts): Promise<Life> {
   const { id, database, clock, log, engine } = parts;
   let config = parts.config;
   let roles: readonly Role[] = [];
-  let draining: Promise<void> | null = null;
+  let draining = false;
+  let drained: Promise<void> | null = null;
   const self = { host: hostname(), pid: process.pid, processStart: processStart(process.pid) };
   const worker = new Worker(engine, { id, ...self, slots: config.slots, labels: await labelsOf(config) });
   const works = () => roles.includes("worker");
@@ -87,7 +88,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
       labels: works() ? worker.labels : [],
       slots: works() ? worker.slots : 0,
       held: worker.held,
-      draining: draining !== null,
+      draining,
     }),
     onLook: (look) => {
       const moved = clock.correct(look);
@@ -122,7 +123,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
   };
   const life: Life = {
     worker,
-    steering: { member: id, draining: () => draining !== null, reload },
+    steering: { member: id, draining: () => draining, reload },
     config: () => config,
     async start(asked = config.roles) {
       roles = asked;
@@ -134,8 +135,9 @@ export async function createLife(parts: LifeParts): Promise<Life> {
       worker.start();
     },
     drain() {
-      draining ??= drain();
-      return draining;
+      draining = true;
+      drained ??= drain();
+      return drained;
     },
     async stop() {
       await life.drain();
