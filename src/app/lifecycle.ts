@@ -80,16 +80,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
     clock,
     log,
     ticks,
-    member: (): Member => ({
-      id,
-      ...self,
-      version: productVersion(),
-      roles,
-      labels: works() ? worker.labels : [],
-      slots: works() ? worker.slots : 0,
-      held: worker.held,
-      draining,
-    }),
+    member: () => ({ id, ...self, ...toldOf(worker, roles), draining }),
     onLook: (look) => {
       const moved = clock.correct(look);
       if (Math.abs(moved) >= WRONG_CLOCK_MS)
@@ -145,6 +136,17 @@ export async function createLife(parts: LifeParts): Promise<Life> {
     },
   };
   return life;
+}
+
+function toldOf(
+  worker: Worker,
+  roles: readonly Role[],
+): Pick<Member, "version" | "roles" | "labels" | "slots" | "held"> {
+  const { held } = worker;
+  const base = { version: productVersion(), roles, held };
+  return roles.includes("worker")
+    ? { ...base, labels: worker.labels, slots: worker.slots }
+    : { ...base, labels: [], slots: 0 };
 }
 
 /** What is done once, however many processes there are. */
