@@ -18,6 +18,7 @@ import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
 import type { Action, Actions } from "../contracts/action.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
@@ -31,6 +32,7 @@ import { createTimers } from "../engine/services/timers.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { Worker } from "../engine/worker.ts";
+import { createMediator } from "../gateway/mediator.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -84,6 +86,8 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     providers: options.providers ?? [],
     redactor,
   });
+  const { mediatorModel, mediatorMs } = config;
+  const mediator = createMediator({ gateway, clock: systemClock, use: mediatorModel, timeoutMs: mediatorMs });
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
@@ -104,6 +108,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
         },
       },
       gateway,
+      mediator,
       tools: toolBox,
       sandbox: createHostSandbox({ registry: openGroupRegistry(processes) }),
       workspaces,
@@ -126,7 +131,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, mediator, library });
   await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations });
   const orphans = await reapOrphans(processes);
@@ -155,6 +160,7 @@ function operationsOf(of: {
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
+  readonly mediator: Mediator;
   readonly library: Library;
 }): Parts {
   const { store, reader, workflows } = of.ground.database;
@@ -172,6 +178,7 @@ function operationsOf(of: {
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
+    mediator: of.mediator,
     live: createLive(),
     redactor: of.ground.redactor,
     probes: [],

@@ -19,6 +19,7 @@ import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
+import { addTask } from "./commands/task.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
@@ -34,6 +35,7 @@ const COMMANDS = [
   addWorker,
   addRun,
   addAct,
+  addTask,
   addRuns,
   addShow,
   addEvents,

@@ -3,6 +3,7 @@ import type { Json } from "../base/json.ts";
 import type { ArtifactStore } from "../contracts/artifact-store.ts";
 import type { Definitions } from "../contracts/definitions.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
@@ -35,6 +36,8 @@ export interface Parts {
   readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
+  /** Reads loosely written tasks; without one rules do. */
+  readonly mediator?: Mediator;
   readonly live: Pick<Live, "subscribe">;
   /** Keeps secrets out of events that are shown; without one they are shown as they are. */
   readonly redactor?: Redactor;

@@ -177,6 +177,7 @@ async function writeMessage(
     const { reply } = await callOnce(parts, context, {
       key: "message",
       label: "write the commit message",
+      limitMs: agent.limits.wallTimeMs,
       request: {
         ...(use !== undefined && { use }),
         stage: agent.model.stage,
