@@ -25,6 +25,8 @@ export function describeNote(name: string, data: JsonObject): string {
       return `warned: ${text(data.text)}`;
     case "call_refused":
       return `${text(data.tool)} refused: ${text(data.reason)}`;
+    case "reply_heard":
+      return `heard what ${text(data.from)} said`;
     case "context_compacted":
       return "the history was compacted";
     case "base_moved":

@@ -6,6 +6,19 @@ import type { Failure } from "./errors.ts";
 import type { Intent } from "./intent.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus } from "./run.ts";
+import type { Sla, SlaPart } from "./sla.ts";
+
+/** A share of something that few runs may use at a time: a tenant's or a workflow's cap, or a named resource. */
+export interface Slot {
+  /** `tenant:acme`, `workflow:code-change`, `key:deploy/prod`; all slots of one key are one. */
+  readonly key: string;
+  /** How many runs may hold it, at least 1; what the latest admission says counts. */
+  readonly limit: number;
+  /** `lease`: while a worker drives the run. `run`: from the first claim to the run's end, also while it rests. */
+  readonly hold: "lease" | "run";
+  /** What happens when the run would be one too many: it waits, it takes the place of older ones, or it is refused. */
+  readonly onConflict: "queue" | "cancel_older" | "reject";
+}
 
 /** What a run was asked to be; the first fact of every journal. */
 export interface RunRequest {
@@ -20,6 +33,13 @@ export interface RunRequest {
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
   /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
   readonly intent?: Intent;
+  /** Who asked; absent where nobody is told apart from the tenant. */
+  readonly principal?: string;
+  /** Labels that a worker must all have to drive the run; absent means any worker. */
+  readonly needs?: readonly string[];
+  readonly sla?: Sla;
+  /** At most one of a key. */
+  readonly slots?: readonly Slot[];
 }
 
 /**
@@ -36,6 +56,8 @@ export type FactBody =
   | { readonly kind: "run_completed"; readonly output: Json }
   | { readonly kind: "run_failed"; readonly failure: Failure }
   | { readonly kind: "run_canceled"; readonly reason: string }
+  /** A promise was missed; written once for each, when it is noticed: `byMs` after its moment. */
+  | { readonly kind: "sla_breached"; readonly what: SlaPart; readonly byMs: number }
   | { readonly kind: "step_started"; readonly step: string; readonly attempt: number; readonly input: Json }
   | { readonly kind: "step_expanded"; readonly step: string; readonly items: readonly Json[] }
   | {
@@ -63,6 +85,13 @@ export type FactBody =
       readonly attempt: number;
       readonly failure: Failure;
       /** When the next attempt may start, ms since the epoch. */ readonly nextAt: number;
+    }
+  /** So many retries were under way that this one was put off by `delayMs`, or (`null`) not made. */
+  | {
+      readonly kind: "retry_budget_exhausted";
+      readonly step: string;
+      readonly attempt: number;
+      readonly delayMs: number | null;
     }
   | {
       readonly kind: "step_succeeded";

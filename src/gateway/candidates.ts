@@ -1,5 +1,6 @@
 import type { GatewayRequest } from "../contracts/model-gateway.ts";
 import type { Price } from "../contracts/price-source.ts";
+import type { Failure } from "../domain/errors.ts";
 import { NO_USAGE } from "../domain/message.ts";
 import {
   type CandidateFacts,
@@ -36,6 +37,8 @@ export interface Candidate {
   tried: number;
   /** ms since the epoch: the provider asked this call not to come back before. */
   notBefore: number;
+  /** Why no budget has room for it in this call; asked anew before each attempt. */
+  overBudget: Failure | null;
 }
 
 export function candidateOf(house: House, target: Target): Candidate {
@@ -51,6 +54,7 @@ export function candidateOf(house: House, target: Target): Candidate {
     health: house.health.of(provider, model),
     tried: 0,
     notBefore: 0,
+    overBudget: null,
   };
 }
 
@@ -124,7 +128,6 @@ export function factsOf(
 ): CandidateFacts {
   const { traits, health, price } = candidate;
   const { request, inputTokens } = question;
-  const output = Math.min(request.maxOutputTokens, EXPECTED_OUTPUT_TOKENS);
   return {
     provider: candidate.provider,
     model: candidate.model,
@@ -135,9 +138,20 @@ export function factsOf(
     ttftMs: health.ttftMs(inputTokens),
     failMs: health.failMs,
     errorRate: health.errorRate,
-    costMicros: costMicros(price, { ...NO_USAGE, input: inputTokens, output }),
+    costMicros: expectedMicros(price, inputTokens, request.maxOutputTokens),
     blocked: health.blocked,
     probe: health.probe,
     tried: candidate.tried,
+    ...(candidate.overBudget !== null && { overBudget: candidate.overBudget.message }),
   };
+}
+
+/** Of a call that answers as long as calls commonly do; `null` for an unknown price. */
+export function expectedMicros(
+  price: Price | null,
+  inputTokens: number,
+  maxOutputTokens: number,
+): number | null {
+  const output = Math.min(maxOutputTokens, EXPECTED_OUTPUT_TOKENS);
+  return costMicros(price, { ...NO_USAGE, input: inputTokens, output });
 }

@@ -16,6 +16,7 @@ import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
 import type { RoutingTable } from "./route.ts";
+import type { SpendDesk } from "./spend.ts";
 
 /** How hard one call is tried before its failure is the answer. */
 export interface CallPolicy {
@@ -57,6 +58,8 @@ export interface GatewayOptions extends RoutingTable {
   readonly random: () => number;
   readonly policy?: Partial<CallPolicy>;
   readonly routing?: RoutingSettings;
+  /** Reserves and books what calls cost; without one nothing is counted. */
+  readonly spend?: SpendDesk;
   /** Go before the price source. */
   readonly prices?: PriceTable;
   /** A maintained price list; without one only `prices` are known. */

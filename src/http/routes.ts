@@ -8,6 +8,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { taskRoutes } from "./routes/tasks.ts";
+import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
@@ -20,6 +21,7 @@ const FAMILIES = [
   approvalRoutes,
   workflowRoutes,
   catalogRoutes,
+  workerRoutes,
   healthRoutes,
 ];
 
