@@ -17,6 +17,7 @@ import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
 import type { Action, Actions } from "../contracts/action.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
@@ -28,6 +29,7 @@ import type { EngineParts } from "../engine/parts.ts";
 import { collector } from "../engine/services/collector.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
+import { createMediator } from "../gateway/mediator.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -89,6 +91,8 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     providers: options.providers ?? [],
     redactor,
   });
+  const { mediatorModel, mediatorMs } = config;
+  const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
@@ -109,6 +113,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
         },
       },
       gateway,
+      mediator,
       tools: toolBox,
       sandbox: createHostSandbox({ registry: openGroupRegistry(processes) }),
       workspaces,
@@ -132,7 +137,8 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   });
   catalog.agents = library.agents;
   const front = await createFront(config, { database, clock: database.clock, log });
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
+  const built = { artifacts, definitions, gateway, mediator, library, front };
+  const operations = operationsOf({ config, ground, ...built });
   await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
@@ -190,6 +196,7 @@ function operationsOf(of: {
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
+  readonly mediator: Mediator;
   readonly library: Library;
   readonly front: Front;
 }): Parts {
@@ -208,6 +215,7 @@ function operationsOf(of: {
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
+    mediator: of.mediator,
     live: of.ground.live,
     redactor: of.ground.redactor,
     fleet: of.ground.database.fleet,

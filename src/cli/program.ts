@@ -21,6 +21,7 @@ import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
+import { addTask } from "./commands/task.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
@@ -39,6 +40,7 @@ const COMMANDS = [
   addReload,
   addRun,
   addAct,
+  addTask,
   addRuns,
   addShow,
   addEvents,

@@ -5,6 +5,7 @@ import type { Definitions } from "../contracts/definitions.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
@@ -40,6 +41,8 @@ export interface Parts {
   readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
+  /** Reads loosely written tasks; without one rules do. */
+  readonly mediator?: Mediator;
   readonly live: Pick<Live, "subscribe">;
   /** Keeps secrets out of events that are shown; without one they are shown as they are. */
   readonly redactor?: Redactor;
