@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
+import { createCalendar } from "../adapters/definitions/calendar.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
 import { checkInputs } from "../adapters/definitions/inputs.ts";
 import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
@@ -21,12 +22,14 @@ import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
+import type { Chore } from "../contracts/service.ts";
 import { FailureError, ok, type Result } from "../domain/errors.ts";
 import type { RunRequest } from "../domain/fact.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { collector } from "../engine/services/collector.ts";
+import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { createMediator } from "../gateway/mediator.ts";
@@ -153,7 +156,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     log,
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
-    houseChores: [],
+    houseChores: [scheduling(database, engine, operations)],
     reloadables: [logLevel(log), limits(front)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
@@ -164,6 +167,28 @@ function limits(front: Front): Reloadable {
     settings: ["AGENT_RUNNER_LIMITS"],
     prepare: (config) => front.rules.prepare(config.limits),
   };
+}
+
+function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {
+  return scheduler({
+    ...engine,
+    schedules: database.schedules,
+    calendar: operations.calendar,
+    newRunId: () => operations.newId("run"),
+    prepare: ({ workflow, spec }) => {
+      const { inputs, tenant, queue, priority, title } = spec;
+      const named = title === undefined ? {} : { title };
+      return prepareRun(operations, {
+        workflow,
+        inputs,
+        tenant,
+        queue,
+        priority,
+        deadlineAt: null,
+        ...named,
+      });
+    },
+  });
 }
 
 function logLevel(log: Logger): Reloadable {
@@ -200,7 +225,7 @@ function operationsOf(of: {
   readonly library: Library;
   readonly front: Front;
 }): Parts {
-  const { store, reader, workflows } = of.ground.database;
+  const { store, reader, workflows, schedules } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
@@ -210,6 +235,8 @@ function operationsOf(of: {
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,

@@ -19,6 +19,7 @@ import { addProviders } from "./commands/providers.ts";
 import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
 import { addTask } from "./commands/task.ts";
@@ -49,6 +50,7 @@ const COMMANDS = [
   addArtifacts,
   addWorkflows,
   addUpload,
+  addSchedules,
   addValidate,
   addAgents,
   addProviders,
