@@ -33,6 +33,7 @@ import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { createMediator } from "../gateway/mediator.ts";
+import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -175,17 +176,18 @@ function scheduling(database: Database, engine: EngineParts, operations: Parts):
     schedules: database.schedules,
     calendar: operations.calendar,
     newRunId: () => operations.newId("run"),
-    prepare: ({ workflow, spec }) => {
+    prepare: async ({ id, workflow, spec }) => {
       const { inputs, tenant, queue, priority, title } = spec;
-      const named = title === undefined ? {} : { title };
+      const terms = termsOf(operations.desk.rules(), { priority }, database.clock.now());
+      if (!terms.ok) return terms;
       return prepareRun(operations, {
         workflow,
         inputs,
         tenant,
+        principal: `schedule:${id}`,
         queue,
-        priority,
-        deadlineAt: null,
-        ...named,
+        ...terms.value,
+        ...(title === undefined ? {} : { title }),
       });
     },
   });
