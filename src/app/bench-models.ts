@@ -8,6 +8,7 @@ import { type BenchRequest, benchModels } from "../operations/bench/bench-models
 import { type BenchReport, benchReport } from "../operations/bench/report.ts";
 import type { Config } from "./config.ts";
 import { createModels } from "./models.ts";
+import { redactorFor } from "./redact.ts";
 import { systemClock } from "./system-clock.ts";
 import { productVersion } from "./version.ts";
 
@@ -18,7 +19,7 @@ export async function runModelBench(config: Config, request: BenchRequest): Prom
   const models = request.models.join(",");
   const gateway = await createModels(
     { ...config, model: models, stageModels: {} },
-    { clock: systemClock, random: Math.random, providers: [] },
+    { clock: systemClock, random: Math.random, providers: [], redactor: redactorFor(config.env) },
   );
   for (const model of request.models) {
     const resolved = gateway.resolve(model, "execute");

@@ -15,13 +15,34 @@ export interface Admission {
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
   /** ms since the epoch: `at` of the `run_queued` fact (seq 1), which admission writes. */
   readonly at: number;
+  /** The tenant's share within a priority class, beside the others' (1 when absent); see `FAIR_SHARE`. */
+  readonly weight?: number;
+  /**
+   * Most runs that may wait without having begun, this one counted: of its tenant, and in the whole queue. Checked
+   * exactly, in the transaction that admits. `null` (or absent) is no bound.
+   */
+  readonly caps?: { readonly queue: number | null; readonly tenant: number | null };
 }
 
 export type Admitted =
-  | { readonly kind: "created"; readonly id: string }
+  | {
+      readonly kind: "created";
+      readonly id: string;
+      /**
+       * Runs of less urgent classes that had not begun and gave way, because the queue was full: each has failed with
+       * `dropped_low_priority`. Absent when there are none.
+       */
+      readonly dropped?: readonly string[];
+    }
   /** The idempotency key was seen with the same body: `id` is the first run's. */
   | { readonly kind: "existing"; readonly id: string }
+  /**
+   * Nothing was written. `tenant_queue_full`, `queue_full`: over a cap. `concurrency_conflict`: one of its slots is in
+   * use, and it does not wait; or an ancestor holds it. `idempotency_conflict`, `conflict`, `not_found`, `run_ended`.
+   */
   | { readonly kind: "refused"; readonly failure: Failure };
+
+export type ReapScope = "all" | "host";
 
 export interface WorkerInfo {
   readonly id: string;
@@ -30,6 +51,8 @@ export interface WorkerInfo {
   /** Tells a reused pid from the old process; "" where the system has no such thing. */
   readonly processStart: string;
   readonly slots: number;
+  /** What it can do: it is given only runs whose `needs` are all among them. Absent means none. */
+  readonly labels?: readonly string[];
 }
 
 export interface Claim {
@@ -120,7 +143,13 @@ export interface RunStore {
   /** Gives back everything the worker holds and forgets it. */
   leave(worker: string): Promise<void>;
   /**
-   * Most urgent class first, oldest first within a class; a run that was canceled, before all.
+   * Whether the worker's lease is surely its own at this moment, by this process's steady clock: a last look before
+   * something happens that nobody can take back. False after a suspension, until it is known again.
+   */
+  holds(worker: string): boolean;
+  /**
+   * Most urgent class first, within a class by fair share (each tenant's oldest first); a run that was canceled, before
+   * all. Runs whose `needs` the worker lacks are left to others; a run whose slot is full is put aside until it frees.
    * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
    */
   claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
@@ -132,9 +161,9 @@ export interface RunStore {
   wakeDue(now: number, limit: number): Promise<{ readonly woken: number; readonly nextAt: number | null }>;
   /**
    * Gives back the runs of workers that are dead (no beat within the lease time, or their process is gone):
-   * the ids of the runs that are ready again.
+   * the ids of the runs that are ready again. `host`: only of those whose process is gone from this host.
    */
-  reap(now: number): Promise<readonly string[]>;
+  reap(now: number, scope?: ReapScope): Promise<readonly string[]>;
   /** Facts of a run with `seq > after`, ascending. */
   facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;
   /** Answers once; the run gets an `approval` message in the same transaction. */
@@ -145,6 +174,11 @@ export interface RunStore {
     readonly comment: string;
     readonly at: number;
   }): Promise<"accepted" | "not_found" | "already_answered">;
+  /**
+   * Deletes up to `limit` runs that ended before `before` (ms since the epoch), oldest end first, with all that is
+   * theirs; returns how many. Their ids and idempotency keys are free again.
+   */
+  prune(before: number, limit: number): Promise<number>;
   /** Hints only: a lost one costs a poll, never a run. Returns the unsubscribe. */
   watch(listener: (hint: StoreHint) => void): () => void;
   close(): Promise<void>;
@@ -155,6 +189,53 @@ export interface RunFilter {
   readonly workflow?: string;
   readonly tenant?: string;
   readonly parent?: string;
+}
+
+/** A worker as others see it. */
+export interface WorkerView {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly slots: number;
+  readonly labels: readonly string[];
+  /** Runs it drives now. */
+  readonly held: number;
+  /** ms since the epoch, by the store's clock. */
+  readonly joinedAt: number;
+  readonly beatAt: number;
+}
+
+/** How full the queue is, and how fast it empties. A few hundred rows at most are read for it, never the history. */
+export interface QueueLoad {
+  /** Accepted and not yet begun. */
+  readonly queued: number;
+  /** Of those, by priority, most urgent first; classes without any are left out. */
+  readonly byClass: readonly { readonly priority: number; readonly queued: number }[];
+  /** Of those, by tenant, the fullest first, at most `LIMITS.loadTenants`. */
+  readonly byTenant: readonly {
+    readonly tenant: string;
+    readonly priority: number;
+    readonly queued: number;
+  }[];
+  /** Open runs by place: free to be claimed; put aside for a slot; driven by a worker; at rest. */
+  readonly ready: number;
+  readonly parked: number;
+  readonly leased: number;
+  readonly resting: number;
+  readonly workers: number;
+  /** Of all live workers together. */
+  readonly slots: number;
+  /** How long runs that ended lately were driven, on average, each by all its leases; `null` before the first end. */
+  readonly serviceMs: number | null;
+  /** Runs that ended a second, lately. */
+  readonly drainedPerSecond: number;
+  /** Since the store was made. */
+  readonly refused: {
+    readonly queueFull: number;
+    readonly tenantQueueFull: number;
+    readonly conflict: number;
+  };
+  readonly dropped: number;
 }
 
 /** The readers' side: doors, screens and reports. Never blocks the engine's writes. */
@@ -171,6 +252,11 @@ export interface RunReader {
     run: string,
     query: { readonly after: number; readonly limit: number },
   ): Promise<readonly Fact[] | null>;
+  /** The run that a tenant's key started, and the hash of what was asked for; `null` when the key is free. */
+  byIdempotencyKey(
+    tenant: string,
+    key: string,
+  ): Promise<{ readonly id: string; readonly bodyHash: string } | null>;
   approval(id: string): Promise<Approval | null>;
   approvals(query: {
     readonly status?: Approval["status"];
@@ -185,4 +271,8 @@ export interface RunReader {
     readonly leased: number;
     readonly workers: number;
   }>;
+  /** `now` in ms since the epoch: the rates are of that moment. */
+  load(now: number): Promise<QueueLoad>;
+  /** Those that are not known to be dead, by id. */
+  workers(): Promise<readonly WorkerView[]>;
 }

@@ -7,6 +7,27 @@ import type { Intent } from "./intent.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus } from "./run.ts";
 
+/** A share of something that few runs may use at a time: a tenant's or a workflow's cap, or a named resource. */
+export interface Slot {
+  /** `tenant:acme`, `workflow:code-change`, `key:deploy/prod`; all slots of one key are one. */
+  readonly key: string;
+  /** How many runs may hold it, at least 1; what the latest admission says counts. */
+  readonly limit: number;
+  /** `lease`: while a worker drives the run. `run`: from the first claim to the run's end, also while it rests. */
+  readonly hold: "lease" | "run";
+  /** What happens when the run would be one too many: it waits, it takes the place of older ones, or it is refused. */
+  readonly onConflict: "queue" | "cancel_older" | "reject";
+}
+
+/** What a run was promised when it was accepted. Moments are ms since the epoch. */
+export interface Sla {
+  /** Name of its priority class. */
+  readonly class: string;
+  readonly startBy: number | null;
+  /** From admission to the run's end, in ms. */
+  readonly targetMs: number | null;
+}
+
 /** What a run was asked to be; the first fact of every journal. */
 export interface RunRequest {
   readonly workflow: { readonly name: string; readonly version: string; readonly hash: string };
@@ -20,6 +41,13 @@ export interface RunRequest {
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
   /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
   readonly intent?: Intent;
+  /** Who asked; absent where nobody is told apart from the tenant. */
+  readonly principal?: string;
+  /** Labels that a worker must all have to drive the run; absent means any worker. */
+  readonly needs?: readonly string[];
+  readonly sla?: Sla;
+  /** At most one of a key. */
+  readonly slots?: readonly Slot[];
 }
 
 /**

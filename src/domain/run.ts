@@ -32,7 +32,11 @@ export interface RunSummary {
   readonly workflowHash: string;
   readonly status: RunStatus;
   readonly paused: boolean;
-  /** What a resting run waits for, e.g. `approval:apr_…`, `signal:deploy`, `timer`; empty when it is not resting. */
+  /**
+   * What a resting run waits for, e.g. `approval:apr_…`, `signal:deploy`, `timer`; of one in the queue, the full slot
+   * it was put aside for (`slot:key:deploy/prod`) or labels that no live worker has (`worker:gpu,os=linux`). Empty
+   * when it is driven, or may be as soon as a worker is free.
+   */
   readonly waitingFor: readonly string[];
   readonly title: string;
   readonly tenant: string;

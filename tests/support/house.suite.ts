@@ -157,6 +157,8 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
       ],
     },
     live,
+    fleet: sqlite.fleet,
+    leaders: sqlite.leaders,
     probes,
   };
   const greet = parts.definitions.parseWorkflow(GREET, "greet.yaml");

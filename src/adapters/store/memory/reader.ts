@@ -1,4 +1,4 @@
-import type { RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, WorkerView } from "../../../contracts/run-store.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 import { copy, type MemoryRun, type MemoryState } from "./state.ts";
 
@@ -64,6 +64,10 @@ export function createMemoryReader(state: MemoryState): RunReader {
         .slice(0, Math.max(0, limit))
         .map(copy);
     },
+    async byIdempotencyKey(tenant, key) {
+      const first = state.runs.find((run) => run.request.tenant === tenant && run.idempotency?.key === key);
+      return first?.idempotency ? { id: first.id, bodyHash: first.idempotency.bodyHash } : null;
+    },
     async counts() {
       const at = (place: MemoryRun["place"]["at"]) =>
         state.runs.filter((run) => run.place.at === place).length;
@@ -77,5 +81,48 @@ export function createMemoryReader(state: MemoryState): RunReader {
         workers: state.workers.size,
       };
     },
+    load: async () => loadOf(state),
+    workers: async () => workersOf(state),
   };
+}
+
+function loadOf(state: MemoryState): QueueLoad {
+  const at = (place: MemoryRun["place"]["at"]) => state.runs.filter((run) => run.place.at === place).length;
+  const queued = state.runs.filter((run) => run.status === "queued");
+  const priorities = [...new Set(queued.map((run) => run.request.priority))].sort((a, b) => a - b);
+  return {
+    queued: queued.length,
+    byClass: priorities.map((priority) => ({
+      priority,
+      queued: queued.filter((run) => run.request.priority === priority).length,
+    })),
+    byTenant: [],
+    ready: at("ready"),
+    parked: 0,
+    leased: at("lease"),
+    resting: at("rest"),
+    workers: state.workers.size,
+    slots: [...state.workers.values()].reduce((sum, { info }) => sum + info.slots, 0),
+    serviceMs: null,
+    drainedPerSecond: 0,
+    refused: { queueFull: 0, tenantQueueFull: 0, conflict: 0 },
+    dropped: 0,
+  };
+}
+
+function workersOf(state: MemoryState): WorkerView[] {
+  const held = (id: string) =>
+    state.runs.filter(({ place }) => place.at === "lease" && place.worker === id).length;
+  return [...state.workers.values()]
+    .sort((a, b) => (a.info.id < b.info.id ? -1 : 1))
+    .map(({ info, beatAt, joinedAt }) => ({
+      id: info.id,
+      host: info.host,
+      pid: info.pid,
+      slots: info.slots,
+      labels: [...(info.labels ?? [])],
+      held: held(info.id),
+      joinedAt,
+      beatAt,
+    }));
 }

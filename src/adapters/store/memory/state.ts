@@ -40,15 +40,19 @@ export interface MemoryRun {
 
 export interface MemoryWorker {
   readonly info: WorkerInfo;
+  readonly joinedAt: number;
   beatAt: number;
 }
 
-/** Everything the store knows. `runs[no - 1]` is the run with that number. */
+/** Everything the store knows. */
 export interface MemoryState {
+  /** In the order of their numbers. */
   readonly runs: MemoryRun[];
+  readonly byNo: Map<RunNo, MemoryRun>;
   readonly byId: Map<string, MemoryRun>;
   readonly workers: Map<string, MemoryWorker>;
   readonly approvals: Map<string, Approval>;
+  lastNo: RunNo;
   fence: number;
   vt: number;
   arrival: number;
@@ -57,6 +61,8 @@ export interface MemoryState {
 export function emptyState(): MemoryState {
   return {
     runs: [],
+    byNo: new Map(),
+    lastNo: 0,
     byId: new Map(),
     workers: new Map(),
     approvals: new Map(),

@@ -9,6 +9,7 @@ import type {
   Posted,
   Posting,
   StoreHint,
+  WorkerInfo,
 } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
@@ -47,8 +48,9 @@ export class Verbs {
     const { id, idempotency, at } = admission;
     const request = copy(admission.request);
     this.#state.vt += 1;
+    this.#state.lastNo += 1;
     const run: MemoryRun = {
-      no: this.#state.runs.length + 1,
+      no: this.#state.lastNo,
       id,
       request,
       idempotency,
@@ -67,10 +69,16 @@ export class Verbs {
       inbox: [],
     };
     this.#state.runs.push(run);
+    this.#state.byNo.set(run.no, run);
     this.#state.byId.set(id, run);
     this.#enqueue(run, "own");
     this.#hint({ kind: "facts", run: id });
     return { kind: "created", id };
+  }
+
+  join(info: WorkerInfo, now: number): void {
+    const joinedAt = this.#state.workers.get(info.id)?.joinedAt ?? now;
+    this.#state.workers.set(info.id, { info, joinedAt, beatAt: now });
   }
 
   claim(worker: string, limit: number): Claim[] | null {
@@ -84,7 +92,7 @@ export class Verbs {
   }
 
   commit(entry: Commit, now: number): Committed {
-    const run = this.#state.runs[entry.claim.no - 1];
+    const run = this.#state.byNo.get(entry.claim.no);
     if (run?.place.at !== "lease" || run.place.token !== entry.claim.token) return { kind: "fenced" };
     if (run.id !== entry.claim.run) return { kind: "fenced" };
     const failure = judgeCommit(this.#state, run, entry);
@@ -122,6 +130,22 @@ export class Verbs {
     const orphans = runs.filter((run) => run.place.at === "lease" && !workers.has(run.place.worker));
     for (const run of orphans) this.#enqueue(run, "own");
     return orphans.map((run) => run.id);
+  }
+
+  prune(before: number, limit: number): number {
+    const ended = this.#state.runs.filter((run) => run.endedAt !== null && run.endedAt < before);
+    const gone = ended
+      .sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0) || a.no - b.no)
+      .slice(0, Math.max(0, limit));
+    for (const run of gone) {
+      this.#state.runs.splice(this.#state.runs.indexOf(run), 1);
+      this.#state.byNo.delete(run.no);
+      this.#state.byId.delete(run.id);
+      for (const [id, approval] of this.#state.approvals) {
+        if (approval.run === run.id) this.#state.approvals.delete(id);
+      }
+    }
+    return gone.length;
   }
 
   #enqueue(run: MemoryRun, place: "own" | "first"): void {

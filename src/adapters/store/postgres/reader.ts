@@ -8,9 +8,11 @@ import {
   type Single,
   singlesOf,
   toCounts,
+  toLoad,
   toSummary,
   usedFilters,
 } from "../sql/run-row.ts";
+import { toWorker, WORKERS, type WorkerRow } from "../sql/worker-row.ts";
 import { type BodyRow, bodyText, type JournalRow, READ_FACTS, toFact } from "./journal.ts";
 import type { Reads } from "./reads.ts";
 import { type Statement, statement } from "./sql.ts";
@@ -33,6 +35,11 @@ export function listStatement(filters: Single): Statement {
 }
 
 const BY_ID = statement(`${RUNS} WHERE run.id = $1`);
+const BY_KEY = statement("SELECT id, idem_hash FROM run WHERE tenant = $1 AND idem_key = $2");
+const CLASSES = statement(
+  `SELECT priority, count(*) AS queued FROM run WHERE status = 'queued' GROUP BY priority ORDER BY priority`,
+);
+const ALL_WORKERS = statement(WORKERS);
 const NUMBER = statement("SELECT no FROM run WHERE id = $1");
 const APPROVALS = `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no`;
 const PAGE = (from: number) => `approval.ord < $${from} ORDER BY approval.ord DESC LIMIT $${from + 1}`;
@@ -46,7 +53,8 @@ const BY_BOTH = statement(`${APPROVALS} WHERE approval.run_no = $1 AND approval.
 const COUNTS = statement(
   `SELECT sum(ready)::bigint AS ready, sum(queued)::bigint AS queued, sum(running)::bigint AS running,
      sum(completed)::bigint AS completed, sum(failed)::bigint AS failed, sum(canceled)::bigint AS canceled,
-     (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker) AS workers FROM counter`,
+     (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker) AS workers,
+     (SELECT coalesce(sum(slots), 0) FROM worker) AS slots FROM counter`,
 );
 
 /** Of PostgreSQL's largest number only what JavaScript counts exactly. */
@@ -102,9 +110,21 @@ export function createRunReader(reads: Reads): RunReader {
       return row === undefined ? null : toApproval(row);
     },
     approvals: async (query) => (await approvalRows(reads, query)).map(toApproval),
+    async byIdempotencyKey(tenant, key) {
+      const [row] = await reads.many<{ id: string; idem_hash: string }>(BY_KEY, [tenant, key]);
+      return row === undefined ? null : { id: row.id, bodyHash: row.idem_hash };
+    },
     async counts() {
       const [row] = await reads.many<Record<string, number>>(COUNTS, []);
       return toCounts((name) => row?.[name] ?? 0);
+    },
+    async load() {
+      const [row] = await reads.many<Record<string, number>>(COUNTS, []);
+      const classes = await reads.many<{ priority: number; queued: number }>(CLASSES, []);
+      return toLoad((name) => row?.[name] ?? 0, classes);
+    },
+    async workers() {
+      return (await reads.many<WorkerRow>(ALL_WORKERS, [])).map(toWorker);
     },
   };
 }

@@ -1,19 +1,16 @@
-import type { Claim, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { Claim, ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
+import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
 import { statement } from "./sql.ts";
 
-/** ms since the epoch by the database's clock: the one that all processes share. */
-const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/** A parameter where tests have a clock of their own; otherwise the database's. */
-const at = (parameter: string) => `coalesce(${parameter}::bigint, ${NOW})`;
-
 const JOIN = statement(
-  `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at)
-   VALUES ($1, $2, $3, $4, $5, ${at("$6")}, ${at("$6")})
+  `INSERT INTO worker (id, host, pid, process_start, slots, labels, joined_at, beat_at)
+   VALUES ($1, $2, $3, $4, $5, $7, ${at("$6")}, ${at("$6")})
    ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid,
-     process_start = excluded.process_start, slots = excluded.slots, beat_at = excluded.beat_at`,
+     process_start = excluded.process_start, slots = excluded.slots,
+     labels = excluded.labels, beat_at = excluded.beat_at`,
 );
 const BEAT = statement(`UPDATE worker SET beat_at = ${at("$2")} WHERE id = $1`);
 const MARK_STALLED = statement(`UPDATE worker SET stalled_at = ${at("$2")} WHERE id = $1`);
@@ -83,7 +80,8 @@ export const ANY_DUE = statement(
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
-  await tx.run(JOIN, [worker.id, worker.host, worker.pid, worker.processStart, worker.slots, now]);
+  const { id, host, pid, processStart, slots, labels } = worker;
+  await tx.run(JOIN, [id, host, pid, processStart, slots, now, JSON.stringify(labels ?? [])]);
 }
 
 /** False when the worker is not known any more. */
@@ -105,15 +103,16 @@ interface WorkerRow {
 
 export async function findDead(
   sql: { many: Tx["many"] },
-  host: string,
-  now: number | null,
+  of: { readonly host: string; readonly now: number | null; readonly scope: ReapScope },
 ): Promise<{ readonly dead: string[]; readonly orphans: boolean }> {
   const [workers, orphans] = await Promise.all([
-    sql.many<WorkerRow>(ALL, [now, LIMITS.leaseTtlMs]),
+    sql.many<WorkerRow>(ALL, [of.now, LIMITS.leaseTtlMs]),
     sql.many(ANY_ORPHAN, []),
   ]);
   const dead = workers.filter(
-    (row) => row.silent || (row.host === host && isProcessGone(row.pid, row.process_start)),
+    (row) =>
+      (of.scope === "all" && row.silent) ||
+      (row.host === of.host && isProcessGone(row.pid, row.process_start)),
   );
   return { dead: dead.map((row) => row.id), orphans: orphans.length > 0 };
 }

@@ -1,4 +1,4 @@
-import type { RunFilter, RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunFilter, RunReader } from "../../../contracts/run-store.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 
 export interface RunRow {
@@ -103,5 +103,25 @@ export function toCounts(of: (name: string) => number): Awaited<ReturnType<RunRe
     resting: open - of("ready") - of("leased"),
     leased: of("leased"),
     workers: of("workers"),
+  };
+}
+
+/** From the same numbers, and those that wait by class. */
+export function toLoad(of: (name: string) => number, classes: QueueLoad["byClass"]): QueueLoad {
+  const counts = toCounts(of);
+  return {
+    queued: counts.byStatus.queued,
+    byClass: classes,
+    byTenant: [],
+    ready: counts.ready,
+    parked: 0,
+    leased: counts.leased,
+    resting: counts.resting,
+    workers: counts.workers,
+    slots: of("slots"),
+    serviceMs: null,
+    drainedPerSecond: 0,
+    refused: { queueFull: 0, tenantQueueFull: 0, conflict: 0 },
+    dropped: 0,
   };
 }

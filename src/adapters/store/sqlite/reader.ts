@@ -10,9 +10,11 @@ import {
   type Single,
   singlesOf,
   toCounts,
+  toLoad,
   toSummary,
   usedFilters,
 } from "../sql/run-row.ts";
+import { toWorker, WORKERS, type WorkerRow } from "../sql/worker-row.ts";
 import { type Bodies, createBodies } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
 import { storeFailure } from "./failures.ts";
@@ -89,13 +91,21 @@ export function createRunReader(connection: Connection): RunReader {
   const approvalLists = createApprovalLists(connection);
   const byId = connection.one<Row>(`SELECT ${RUN_COLUMNS} FROM run WHERE run.id = ?`);
   const numberOf = connection.one<{ no: number }>("SELECT no FROM run WHERE id = ?");
+  const byKey = connection.one<{ id: string; idem_hash: string }>(
+    "SELECT id, idem_hash FROM run WHERE tenant = ? AND idem_key = ?",
+  );
+  const classes = connection.many<{ priority: number; queued: number }>(
+    `SELECT priority, count(*) AS queued FROM run INDEXED BY run_waiting WHERE status = 'queued' GROUP BY priority ORDER BY priority`,
+  );
+  const workers = connection.many<WorkerRow>(WORKERS);
   const approvalById = connection.one<ApprovalRow>(
     `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?`,
   );
   // One statement, so that all numbers are of one moment.
   const counts = connection.many<{ name: string; value: number }>(
     `SELECT name, value FROM counter UNION ALL SELECT 'leased', count(*) FROM lease
-     UNION ALL SELECT 'workers', count(*) FROM worker`,
+     UNION ALL SELECT 'workers', count(*) FROM worker
+     UNION ALL SELECT 'slots', coalesce(sum(slots), 0) FROM worker`,
   );
 
   const read = async <T>(work: () => T): Promise<T> => {
@@ -131,10 +141,21 @@ export function createRunReader(connection: Connection): RunReader {
         return row === undefined ? null : toApproval(row);
       }),
     approvals: (query) => read(() => approvalLists(query).map(toApproval)),
+    byIdempotencyKey: (tenant, key) =>
+      read(() => {
+        const row = byKey(tenant, key);
+        return row === undefined ? null : { id: row.id, bodyHash: row.idem_hash };
+      }),
     counts: () =>
       read(() => {
         const count = new Map(counts().map((row) => [row.name, row.value]));
         return toCounts((name) => count.get(name) ?? 0);
       }),
+    load: () =>
+      read(() => {
+        const count = new Map(counts().map((row) => [row.name, row.value]));
+        return toLoad((name) => count.get(name) ?? 0, classes());
+      }),
+    workers: () => read(() => workers().map(toWorker)),
   };
 }

@@ -1,4 +1,4 @@
-import type { WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import type { Connection } from "./connection.ts";
@@ -13,7 +13,7 @@ export interface Workers {
   markStalled(worker: string, now: number): void;
   forget(worker: string): void;
   /** Ids of the workers that are surely dead. */
-  dead(now: number, host: string): string[];
+  dead(now: number, host: string, scope: ReapScope): string[];
   hasOrphans(): boolean;
   /** Makes every run ready that is held by a worker nobody knows; returns their public ids. */
   requeueOrphans(tx: Transaction): string[];
@@ -31,9 +31,11 @@ const ORPHANS = `FROM lease WHERE NOT EXISTS (SELECT 1 FROM worker WHERE worker.
 
 export function createWorkers(connection: Connection, lanes: Lanes): Workers {
   const join = connection.run(
-    `INSERT INTO worker (id, host, pid, process_start, slots, joined_at, beat_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO worker (id, host, pid, process_start, slots, labels, joined_at, beat_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET host = excluded.host, pid = excluded.pid,
-       process_start = excluded.process_start, slots = excluded.slots, beat_at = excluded.beat_at`,
+       process_start = excluded.process_start, slots = excluded.slots,
+       labels = excluded.labels, beat_at = excluded.beat_at`,
   );
   const known = connection.one("SELECT 1 FROM worker WHERE id = ?");
   const beat = connection.run("UPDATE worker SET beat_at = ? WHERE id = ?");
@@ -46,16 +48,16 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
   );
 
   return {
-    join: (worker, now) =>
-      void join(worker.id, worker.host, worker.pid, worker.processStart, worker.slots, now, now),
+    join: ({ id, host, pid, processStart, slots, labels }, now) =>
+      void join(id, host, pid, processStart, slots, JSON.stringify(labels ?? []), now, now),
     isKnown: (worker) => known(worker) !== undefined,
     beat: (worker, now) => beat(now, worker) > 0,
     markStalled: (worker, now) => void markStalled(now, worker),
     forget: (worker) => void forget(worker),
-    dead: (now, host) =>
+    dead: (now, host, scope) =>
       all()
         .filter((row) => {
-          if (row.beat_at < now - LIMITS.leaseTtlMs) return true;
+          if (scope === "all" && row.beat_at < now - LIMITS.leaseTtlMs) return true;
           return row.host === host && isProcessGone(row.pid, row.process_start);
         })
         .map((row) => row.id),
