@@ -6,6 +6,7 @@ import { addAct } from "./commands/act.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
+import { addBench } from "./commands/bench.ts";
 import { addContext } from "./commands/context.ts";
 import { addDb } from "./commands/db.ts";
 import { addDemo } from "./commands/demo.ts";
@@ -55,6 +56,7 @@ const COMMANDS = [
   addAgents,
   addProviders,
   addModels,
+  addBench,
   addContext,
   addDb,
   addFakeModels,
