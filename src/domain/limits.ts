@@ -33,6 +33,8 @@ export const LIMITS = {
   longPollMs: 60_000,
   /** A model that decides between close candidates is given up after this. */
   intentModelMs: 15_000,
+  /** A model that reads a task or sums a text up is given up after this, unless configured otherwise. */
+  mediatorMs: 30_000,
   /** Priorities are 0 (the most urgent class) up to and without this. */
   priorities: 10,
   /** Labels that one run needs or one worker has, characters of each, and different sets of them that runs may need. */

@@ -10,4 +10,5 @@ export * from "./api/events.ts";
 export * from "./api/runs.ts";
 export * from "./api/schedules.ts";
 export * from "./api/shared.ts";
+export * from "./api/tasks.ts";
 export * from "./api/workers.ts";

@@ -6,6 +6,8 @@ import type { Definitions } from "../contracts/definitions.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Mediator } from "../contracts/mediator.ts";
+import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { ScheduleStore } from "../contracts/schedule-store.ts";
@@ -14,6 +16,7 @@ import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
 import type { Workflow } from "../domain/workflow.ts";
+import type { Desk } from "./admission/desk.ts";
 import type { Steering } from "./fleet/steering.ts";
 import type { IntentJudge } from "./intake/judge.ts";
 
@@ -42,6 +45,8 @@ export interface Parts {
   readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
+  /** Reads loosely written tasks; without one rules do. */
+  readonly mediator?: Mediator;
   readonly live: Pick<Live, "subscribe">;
   /** Keeps secrets out of events that are shown; without one they are shown as they are. */
   readonly redactor?: Redactor;
@@ -52,6 +57,9 @@ export interface Parts {
   readonly leaders: Pick<Leaders, "leading">;
   /** This process; absent where it answers for itself only. */
   readonly steering?: Steering;
+  /** Where work is let in or turned away. */
+  readonly desk: Desk;
+  readonly metrics: Metrics;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];
 }
