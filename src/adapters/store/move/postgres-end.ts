@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import type pg from "pg";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -6,10 +5,10 @@ import { shownAddress } from "../postgres/address.ts";
 import { storeFailure } from "../postgres/failures.ts";
 import { migrate, schemaState } from "../postgres/migrate.ts";
 import { connect } from "../postgres/session.ts";
-import { isProcessGone } from "../sql/process.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
 import { movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type ColumnType, type Row, type Table, tablesAt } from "./tables.ts";
+import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
 /** One statement of a copy may read or write a whole batch; counting a large table takes longest. */
 const ANSWER_MS = 600_000;
@@ -34,8 +33,9 @@ const SETTLE_COUNTERS = `UPDATE counter SET ready = (SELECT count(*) FROM ready)
   completed = (SELECT count(*) FROM run WHERE status = 'completed'),
   failed = (SELECT count(*) FROM run WHERE status = 'failed'),
   canceled = (SELECT count(*) FROM run WHERE status = 'canceled') WHERE shard = 0`;
-const WORKERS = `SELECT id, host, pid, process_start FROM worker
-  WHERE beat_at >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
+/** By the database's own clock, which they beat and report by. */
+const heardOf = (table: string, at: string) => `SELECT id, host, pid, process_start FROM ${table}
+  WHERE ${at} >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
 
 /** By the index of each status: a history of millions is not looked at. */
 const OLDEST_OPEN = `SELECT id, created_at FROM (
@@ -118,12 +118,9 @@ class PostgresEnd implements Source {
   }
 
   async users(): Promise<readonly string[]> {
-    const rows = await this.query<{ id: string; host: string; pid: number; process_start: string }>(WORKERS, [
-      LIMITS.leaseTtlMs,
-    ]);
-    return rows
-      .filter((row) => row.host !== hostname() || !isProcessGone(row.pid, row.process_start))
-      .map((row) => `worker ${row.id} (pid ${row.pid} on ${row.host})`);
+    const heard = (table: string, at: string) => this.query<HeardOf>(heardOf(table, at), [LIMITS.leaseTtlMs]);
+    const workers = await heard("worker", "beat_at");
+    return usersOf(workers, hasMembers(this.schema) ? await heard("member", "seen_at") : []);
   }
 
   async renew(): Promise<void> {}

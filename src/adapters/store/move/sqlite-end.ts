@@ -1,16 +1,15 @@
 import { existsSync } from "node:fs";
-import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
-import { isProcessGone } from "../sql/process.ts";
 import { Connection } from "../sqlite/connection.ts";
 import { storeFailure } from "../sqlite/failures.ts";
 import { migrate, schemaState } from "../sqlite/migrate.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
 import { movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type Row, type Table, tablesAt } from "./tables.ts";
+import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
 const BUSY_MS = 5_000;
 /** By the index of each status: a history of millions is not looked at. */
@@ -63,20 +62,14 @@ class Reader {
   }
 }
 
-interface WorkerRow {
-  readonly id: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly process_start: string;
-}
-
-/** Workers that beat, and whose process lives as far as this machine can tell. */
-function liveWorkers(db: DatabaseSync): readonly string[] {
-  const asked = db.prepare("SELECT id, host, pid, process_start FROM worker WHERE beat_at >= ? ORDER BY id");
-  const rows = asked.all(Date.now() - LIMITS.leaseTtlMs) as unknown as WorkerRow[];
-  return rows
-    .filter((row) => row.host !== hostname() || !isProcessGone(row.pid, row.process_start))
-    .map((row) => `worker ${row.id} (pid ${row.pid} on ${row.host})`);
+/** Workers that beat and processes that report, by this machine's clock, which is the file's. */
+function heardOf(db: DatabaseSync, schema: number): readonly string[] {
+  const since = Date.now() - LIMITS.leaseTtlMs;
+  const from = (table: string, at: string) =>
+    db
+      .prepare(`SELECT id, host, pid, process_start FROM ${table} WHERE ${at} >= ? ORDER BY id`)
+      .all(since) as unknown as HeardOf[];
+  return usersOf(from("worker", "beat_at"), hasMembers(schema) ? from("member", "seen_at") : []);
 }
 
 /** What a database that is read and one that is written have in common. */
@@ -143,7 +136,7 @@ class SqliteEnd implements Source {
   }
 
   users(): Promise<readonly string[]> {
-    return this.guarded(() => liveWorkers(this.db));
+    return this.guarded(() => heardOf(this.db, this.schema));
   }
 
   async renew(): Promise<void> {}
