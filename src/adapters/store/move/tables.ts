@@ -107,7 +107,7 @@ const DESCRIBED: readonly Described[] = [
       "labels text @2",
     ],
   },
-  { name: "ready", key: ["priority", "vt", "run_no"], columns: ["priority int", "vt int", "run_no int"] },
+  { name: "ready", key: ["run_no"], columns: ["priority int", "vt int", "run_no int"] },
   { name: "lease", key: ["run_no"], columns: ["run_no int", "token int", "worker text"] },
   { name: "rest", key: ["run_no"], columns: ["run_no int", "wake_at int", "waiting_for text"] },
   {
