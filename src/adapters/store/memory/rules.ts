@@ -3,7 +3,7 @@ import type { Admission, Admitted, Commit } from "../../../contracts/run-store.t
 import { type Failure, failure } from "../../../domain/errors.ts";
 import type { Fact, FactKind } from "../../../domain/fact.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
-import type { MemoryRun, MemoryState } from "./state.ts";
+import { type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 /** What may be written, as pure questions: a refusal is known before anything is changed. */
 
@@ -48,10 +48,65 @@ export function judgeAdmission(
     if (text(same.request) === text(request)) return { kind: "existing", id };
     return refusal("conflict", "the run exists with another request");
   }
-  if (request.parent === null) return null;
-  const parent = state.byId.get(request.parent.run);
-  if (parent === undefined) return refusal("not_found", "the parent run does not exist");
-  return hasRunEnded(parent.status) ? refusal("run_ended", "the parent run has ended") : null;
+  if (request.parent !== null) {
+    const parent = state.byId.get(request.parent.run);
+    if (parent === undefined) return refusal("not_found", "the parent run does not exist");
+    if (hasRunEnded(parent.status)) return refusal("run_ended", "the parent run has ended");
+  }
+  return judgeSlots(state, admission, pending);
+}
+
+/** Open runs that name a slot, the oldest first. */
+export function usersOf(state: MemoryState, key: string): MemoryRun[] {
+  return state.runs.filter(
+    (run) => !hasRunEnded(run.status) && slotsOf(run).some((slot) => slot.key === key),
+  );
+}
+
+function judgeSlots(
+  state: MemoryState,
+  admission: Admission,
+  pending: readonly Admission[],
+): Admitted | null {
+  const above = new Set<string>();
+  let parent = admission.request.parent;
+  while (parent !== null) {
+    const run = state.byId.get(parent.run);
+    for (const { key } of run === undefined ? [] : slotsOf(run).filter(({ hold }) => hold === "run")) {
+      above.add(key);
+    }
+    parent = run?.request.parent ?? null;
+  }
+  for (const { key, limit, onConflict } of slotsOf(admission)) {
+    if (above.has(key)) return refusal("concurrency_conflict", "an ancestor holds the slot");
+    if (onConflict !== "reject") continue;
+    const alike = pending.filter((other) => slotsOf(other).some((slot) => slot.key === key));
+    if (usersOf(state, key).length + alike.length >= limit) {
+      return refusal("concurrency_conflict", "the slot is in use");
+    }
+  }
+  return null;
+}
+
+/** Whether there is room for one more, and at whose cost; asked of runs that came by a door only. */
+export function judgeRoom(
+  state: MemoryState,
+  { request, caps }: Admission,
+): { readonly victim: MemoryRun | null } | "tenant_queue_full" | "queue_full" {
+  const waiting = state.runs.filter((run) => run.status === "queued");
+  const alike = waiting.filter((run) => run.request.tenant === request.tenant);
+  if (caps?.tenant != null && alike.length >= caps.tenant) return "tenant_queue_full";
+  if (caps?.queue == null || waiting.length < caps.queue) return { victim: null };
+  const [victim] = waiting
+    .filter((run) => run.request.priority > request.priority && run.facts.length === 1)
+    .filter((run) => run.place.at === "ready" || run.place.at === "parked")
+    .filter((run) => !state.runs.some((child) => isOpenChild(child, run)))
+    .sort((a, b) => b.request.priority - a.request.priority || b.no - a.no);
+  return victim === undefined ? "queue_full" : { victim };
+}
+
+function isOpenChild(child: MemoryRun, of: MemoryRun): boolean {
+  return child.request.parent?.run === of.id && !hasRunEnded(child.status);
 }
 
 function refusal(code: Parameters<typeof failure>[0], message: string): Admitted {

@@ -4,6 +4,8 @@ import { BEATING, type BeatMessage, type BeatOrder, STATE } from "../sql/beat-pr
 import { Watch } from "../sql/watch.ts";
 import { Connection } from "./connection.ts";
 import { createLanes } from "./lanes.ts";
+import { createReady } from "./ready.ts";
+import { createSlots } from "./slots.ts";
 import { createCounterTable, Transaction } from "./transaction.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -15,7 +17,9 @@ function beatUntilStopped(order: BeatOrder): void {
   const control = new Int32Array(order.control);
   const say = (message: BeatMessage) => parentPort?.postMessage(message);
   const connection = new Connection({ path: order.database, busyTimeoutMs: order.busyTimeoutMs });
-  const workers = createWorkers(connection, createLanes(connection));
+  const ready = createReady(connection);
+  const slots = createSlots(connection, ready);
+  const workers = createWorkers(connection, createLanes(connection, { ready, slots }));
   const counters = createCounterTable(connection);
   const watch = new Watch(control, order.tickMs);
 
