@@ -1,6 +1,8 @@
+const canonical = (labels: readonly string[]): string[] => [...new Set(labels)].sort();
+
 /** One text for a set of labels, whatever their order: sorted, each once, as a JSON list. */
 export function laneOf(needs: readonly string[]): string {
-  return JSON.stringify([...new Set(needs)].sort());
+  return JSON.stringify(canonical(needs));
 }
 
 /** Whether a worker with `labels` has all that is needed. */
@@ -13,5 +15,5 @@ export function missingWorker(
   needs: readonly string[],
   workers: readonly (readonly string[])[],
 ): string | null {
-  return workers.some((labels) => hasLabels(labels, needs)) ? null : `worker:${needs.join(",")}`;
+  return workers.some((labels) => hasLabels(labels, needs)) ? null : `worker:${canonical(needs).join(",")}`;
 }

@@ -2,6 +2,7 @@ import { canonicalJson, type Json } from "../../../base/json.ts";
 import type { Admission, Admitted, Commit } from "../../../contracts/run-store.ts";
 import { type Failure, failure } from "../../../domain/errors.ts";
 import type { Fact, FactKind } from "../../../domain/fact.ts";
+import { queueFull, slotInUse, slotOfAncestor, tenantQueueFull } from "../../../domain/queue.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
 import { type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
@@ -68,21 +69,23 @@ function judgeSlots(
   admission: Admission,
   pending: readonly Admission[],
 ): Admitted | null {
-  const above = new Set<string>();
+  const above = new Map<string, string>();
   let parent = admission.request.parent;
   while (parent !== null) {
     const run = state.byId.get(parent.run);
     for (const { key } of run === undefined ? [] : slotsOf(run).filter(({ hold }) => hold === "run")) {
-      above.add(key);
+      if (run !== undefined && !above.has(key)) above.set(key, run.id);
     }
     parent = run?.request.parent ?? null;
   }
   for (const { key, limit, onConflict } of slotsOf(admission)) {
-    if (above.has(key)) return refusal("concurrency_conflict", "an ancestor holds the slot");
+    const ancestor = above.get(key);
+    if (ancestor !== undefined) return refused(slotOfAncestor({ key, holder: ancestor }));
     if (onConflict !== "reject") continue;
     const alike = pending.filter((other) => slotsOf(other).some((slot) => slot.key === key));
-    if (usersOf(state, key).length + alike.length >= limit) {
-      return refusal("concurrency_conflict", "the slot is in use");
+    const [holder, ...others] = [...usersOf(state, key), ...alike];
+    if (holder !== undefined && others.length + 1 >= limit) {
+      return refused(slotInUse({ key, limit, holder: holder.id }));
     }
   }
   return null;
@@ -92,21 +95,28 @@ function judgeSlots(
 export function judgeRoom(
   state: MemoryState,
   { request, caps }: Admission,
-): { readonly victim: MemoryRun | null } | "tenant_queue_full" | "queue_full" {
+): { readonly victim: MemoryRun | null } | Failure {
   const waiting = state.runs.filter((run) => run.status === "queued");
   const alike = waiting.filter((run) => run.request.tenant === request.tenant);
-  if (caps?.tenant != null && alike.length >= caps.tenant) return "tenant_queue_full";
+  if (caps?.tenant != null && alike.length >= caps.tenant) {
+    return tenantQueueFull({ tenant: request.tenant, queued: alike.length, cap: caps.tenant });
+  }
   if (caps?.queue == null || waiting.length < caps.queue) return { victim: null };
   const [victim] = waiting
     .filter((run) => run.request.priority > request.priority && run.facts.length === 1)
     .filter((run) => run.place.at === "ready" || run.place.at === "parked")
     .filter((run) => !state.runs.some((child) => isOpenChild(child, run)))
     .sort((a, b) => b.request.priority - a.request.priority || b.no - a.no);
-  return victim === undefined ? "queue_full" : { victim };
+  if (victim !== undefined) return { victim };
+  return queueFull({ queued: waiting.length, cap: caps.queue, priority: request.priority });
 }
 
 function isOpenChild(child: MemoryRun, of: MemoryRun): boolean {
   return child.request.parent?.run === of.id && !hasRunEnded(child.status);
+}
+
+function refused(why: Failure): Admitted {
+  return { kind: "refused", failure: why };
 }
 
 function refusal(code: Parameters<typeof failure>[0], message: string): Admitted {

@@ -11,7 +11,6 @@ import type {
   StoreHint,
   WorkerInfo,
 } from "../../../contracts/run-store.ts";
-import { failure } from "../../../domain/errors.ts";
 import { nextShare } from "../../../domain/fair-share.ts";
 import { hasLabels } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -61,10 +60,10 @@ export class Verbs {
     if (answer?.kind === "refused" && answer.failure.code === "concurrency_conflict") counts.conflict += 1;
     if (answer !== null) return answer;
     const room = door ? judgeRoom(this.#state, admission) : { victim: null };
-    if (room === "queue_full" || room === "tenant_queue_full") {
-      if (room === "queue_full") counts.queueFull += 1;
+    if ("code" in room) {
+      if (room.code === "queue_full") counts.queueFull += 1;
       else counts.tenantQueueFull += 1;
-      return { kind: "refused", failure: failure(room, "too many runs wait") };
+      return { kind: "refused", failure: room };
     }
     const { id, at } = admission;
     if (room.victim !== null) this.#drop(room.victim, admission);
