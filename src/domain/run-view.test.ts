@@ -54,6 +54,7 @@ describe("the view of a run", () => {
       percent: 0,
       stepsEnded: 0,
       stepsTotal: 2,
+      etaMs: null,
     });
     expect(shown.status).toBe("queued");
   });
@@ -66,6 +67,7 @@ describe("the view of a run", () => {
       percent: 50,
       stepsEnded: 1,
       stepsTotal: 2,
+      etaMs: 58_000,
     });
     const whole = view(["a"], begun, started("a"), succeeded("a"), { kind: "run_completed", output: 1 });
     expect(whole.progress).toMatchObject({ phase: "completed", percent: 100, elapsedMs: 3_000 });
@@ -354,6 +356,15 @@ describe("a fact in words", () => {
     [
       { kind: "step_retrying", step: "a", attempt: 1, failure: boom, nextAt: 1 },
       "a failed and is tried again: boom",
+    ],
+    [{ kind: "sla_breached", what: "start_by", byMs: 1_500 }, "missed its latest start by 1.5s"],
+    [
+      { kind: "retry_budget_exhausted", step: "a", attempt: 1, delayMs: null },
+      "a is not tried again: too much fails at the moment",
+    ],
+    [
+      { kind: "retry_budget_exhausted", step: "a", attempt: 1, delayMs: 2_000 },
+      "a is tried again 2.0s later: too much fails at the moment",
     ],
     [succeeded("a"), "a succeeded"],
     [{ kind: "step_failed", step: "a", attempt: 1, failure: boom }, "a failed: boom"],

@@ -181,7 +181,7 @@ function aNext(draw: Draw, now: number): Commit["next"] {
 
 async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
   const now = pair.clock.now();
-  const invented = { no: 1, run: "run_0", token: 1, worker: "w1" };
+  const invented = { no: 1, run: "run_0", token: 0, worker: "w1" };
   const from = chance(draw, 8) ? pair.stale.slice(-8) : pair.live;
   const claim = pick(draw, from.length > 0 ? from : [invented]);
   const last = (await pair.memory.store.facts(claim.no, 0, 10_000)).length;

@@ -20,6 +20,9 @@ const SMALL = [
   /FROM share WHERE waiting > 0/,
   // One row.
   /FROM served$/,
+  // One row a process, and one a duty.
+  /FROM (member|leader)\b/,
+  /^SELECT coalesce\(\S+, CAST\(unixepoch/,
   // One row a name of a workflow.
   /FROM workflow_latest/,
   // Read once, when the file is opened.

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
 import type { Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
 import type { Failure } from "../../../domain/errors.ts";
-import { answerMessage } from "../sql/approval-row.ts";
+import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { createAdmit } from "./admissions.ts";
 import { createApprovals } from "./approvals.ts";
@@ -59,12 +59,18 @@ function createParts(connection: Connection) {
   const commitOne = createCommit(connection, { admit, approvals, end, inbox, journal, lanes, shares });
   const take = createTake(connection, { ready, slots });
   const prune = createPrune(connection);
-  return { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue: ready, take };
+  const answerIn = (tx: Transaction, answer: Answer) => {
+    const answered = approvals.answer(answer);
+    if (typeof answered === "string") return answered;
+    inbox.post(tx, answerMessage(answered.run, answer));
+    return "accepted";
+  };
+  return { journal, lanes, inbox, workers, admit, commitOne, prune, queue: ready, take, answerIn };
 }
 
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
-  const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue, take } =
+  const { journal, lanes, inbox, workers, admit, commitOne, prune, queue, take, answerIn } =
     createParts(connection);
   const beats = createBeats(
     { database: connection.path, thread: BEAT_THREAD },
@@ -82,8 +88,9 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       );
     },
     async join(worker) {
+      const asked = process.hrtime.bigint();
       writer.write(() => workers.join(worker, options.clock.now()));
-      if (options.beats === "thread") await beats.start(worker);
+      if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
       await beats.stop(worker);
@@ -92,6 +99,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
         workers.requeueOrphans(tx);
       });
     },
+    holds: (worker) => options.beats === "none" || beats.holds(worker),
     async claim({ worker, limit }) {
       // Most looks find nothing: they take no write lock.
       const look = writer.read(() => {
@@ -124,11 +132,11 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       const woken = due ? writer.relaxed(wake) : 0;
       return { woken, nextAt: writer.read(() => lanes.nextDue()) };
     },
-    async reap(now) {
-      if (writer.read(() => workers.dead(now, host).length === 0 && !workers.hasOrphans())) return [];
+    async reap(now, scope = "all") {
+      if (writer.read(() => workers.dead(now, host, scope).length === 0 && !workers.hasOrphans())) return [];
       // Two statements on purpose, the workers first: whatever was claimed before a worker is gone is an orphan after.
       return writer.write((tx) => {
-        for (const worker of workers.dead(now, host)) {
+        for (const worker of workers.dead(now, host, scope)) {
           workers.forget(worker);
           if (beats.has(worker)) tx.hint({ kind: "lost", worker });
         }
@@ -138,14 +146,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
     async facts(no, after, limit) {
       return writer.read(() => journal.read(no, after, limit));
     },
-    async answerApproval(answer) {
-      return writer.write((tx) => {
-        const answered = approvals.answer(answer);
-        if (typeof answered === "string") return answered;
-        inbox.post(tx, answerMessage(answered.run, answer));
-        return "accepted";
-      });
-    },
+    answerApproval: async (answer) => writer.write((tx) => answerIn(tx, answer)),
     watch: (listener) => writer.hints.watch(listener),
     async close() {
       await beats.close();
