@@ -132,7 +132,9 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   });
   catalog.agents = library.agents;
   const front = await createFront(config, { database, clock: database.clock, log });
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
+  const operations = operationsOf({
+    ...{ config, ground, artifacts, definitions, expressions, gateway, library, front },
+  });
   await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
@@ -189,6 +191,7 @@ function operationsOf(of: {
   readonly ground: Ground;
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
+  readonly expressions: Parts["expressions"];
   readonly gateway: ModelGateway;
   readonly library: Library;
   readonly front: Front;
@@ -206,6 +209,7 @@ function operationsOf(of: {
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,
+    expressions: of.expressions,
     agents: async () => agents,
     gateway: of.gateway,
     live: of.ground.live,
