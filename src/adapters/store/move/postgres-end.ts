@@ -6,7 +6,7 @@ import { storeFailure } from "../postgres/failures.ts";
 import { migrate, schemaState } from "../postgres/migrate.ts";
 import { connect } from "../postgres/session.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
-import { movedOn, type Step, unmoved } from "./progress.ts";
+import { FAIR_SHARE_SINCE, movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type ColumnType, type Row, type Table, tablesAt } from "./tables.ts";
 import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
@@ -37,6 +37,10 @@ const SETTLE_COUNTERS = `UPDATE counter SET ready = (SELECT count(*) FROM ready)
 const heardOf = (table: string, at: string) => `SELECT id, host, pid, process_start FROM ${table}
   WHERE ${at} >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
 
+/** Runs that have not begun, by tenant and class. */
+const COUNT_WAITING = `INSERT INTO waiting (tenant, priority, shard, n)
+  SELECT tenant, priority, 0, count(*) FROM run WHERE status = 'queued' GROUP BY tenant, priority
+  ON CONFLICT (tenant, priority, shard) DO UPDATE SET n = excluded.n`;
 /** By the index of each status: a history of millions is not looked at. */
 const OLDEST_OPEN = `SELECT id, created_at FROM (
     (SELECT no, id, created_at FROM run WHERE status = 'queued' ORDER BY no LIMIT 1)
@@ -70,12 +74,16 @@ class PostgresEnd implements Source {
     }
   }
 
-  async read({ name, columns, key }: Table, after: Row | null, limit: number): Promise<readonly Row[]> {
+  async read(
+    { name, columns, key, spread }: Table,
+    after: Row | null,
+    limit: number,
+  ): Promise<readonly Row[]> {
     const order = key.join(", ");
     const where = after === null ? "" : `WHERE (${order}) > (${key.map((_, at) => `$${at + 2}`).join(", ")})`;
     const list = columns.map((column) => column.name).join(", ");
     try {
-      const text = `SELECT ${list} FROM ${name} ${where} ORDER BY ${order} LIMIT $1`;
+      const text = `SELECT ${list} FROM ${spread?.from ?? name} ${where} ORDER BY ${order} LIMIT $1`;
       const query = { name: `${name} ${after === null}`, text, values: [limit, ...(after ?? [])] };
       return (await this.client.query({ ...query, rowMode: "array" })).rows as Cell[][];
     } catch (error) {
@@ -83,8 +91,10 @@ class PostgresEnd implements Source {
     }
   }
 
-  async count(table: Table): Promise<number> {
-    const [row] = await this.query<{ count: number }>(`SELECT count(*) AS count FROM ${table.name}`);
+  async count({ name, spread }: Table): Promise<number> {
+    const [row] = await this.query<{ count: number }>(
+      `SELECT count(*) AS count FROM ${spread?.from ?? name}`,
+    );
     return row?.count ?? 0;
   }
 
@@ -179,12 +189,16 @@ class PostgresTarget extends PostgresEnd implements Target {
   begin(first: Progress): Promise<void> {
     return this.#transaction(async () => {
       await this.query("CREATE TABLE moving (key text PRIMARY KEY, value text NOT NULL)");
+      for (const { name, seeded } of tablesAt(this.schema)) {
+        if (seeded) await this.query(`DELETE FROM ${name}`);
+      }
       await this.query("INSERT INTO moving (key, value) VALUES ('progress', $1)", [JSON.stringify(first)]);
     });
   }
 
   write(table: Table, rows: readonly Row[], step: Step): Promise<void> {
-    const { columns, name } = table;
+    const { columns, name, spread } = table;
+    const [more, value] = spread === null ? ["", ""] : [`, ${spread.column}`, `, ${spread.value}`];
     const list = columns.map((column) => column.name).join(", ");
     const arrays = columns.map(({ type }, at) => `$${at + 1}::${ARRAYS[type]}`).join(", ");
     const values = columns.map((_, at) => rows.map((row) => row[at] ?? null));
@@ -193,28 +207,33 @@ class PostgresTarget extends PostgresEnd implements Target {
       // The laws judge how rows come to be; these were judged in the source. They are back before anybody can see it.
       await this.query(`ALTER TABLE ${name} DISABLE TRIGGER USER`);
       await this.query(
-        `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest(${arrays})`,
+        `INSERT INTO ${name} (${list}${more}) OVERRIDING SYSTEM VALUE
+         SELECT copied.*${value} FROM unnest(${arrays}) AS copied`,
         values,
       );
       await this.query(`ALTER TABLE ${name} ENABLE TRIGGER USER`);
     });
   }
 
-  settle(sequences: Sequences, step: Step): Promise<void> {
-    const { fence, arrival, run, vt, approval } = sequences;
-    return this.#transaction(async () => {
-      await this.#advance(step);
-      // A run's number is its virtual time here: new runs begin above both.
-      const given = { fence, arrival, run_no: Math.max(run, vt), approval_ord_seq: approval };
-      for (const [name, value] of Object.entries(given)) await this.query(SET_SEQUENCE, [name, value]);
-      await this.query(SETTLE_COUNTERS);
+  async finish(sequences: Sequences): Promise<void> {
+    await this.#transaction(async () => {
+      await this.#settle(sequences);
+      await this.query("DROP TABLE moving");
     });
-  }
-
-  async finish(): Promise<void> {
-    await this.query("DROP TABLE moving");
     await migrate(this.#url);
     await this.query("ANALYZE");
+  }
+
+  async #settle({ fence, arrival, run, vt, approval }: Sequences): Promise<void> {
+    // Before fair shares a run's number was its virtual time: new runs begin above both.
+    const runNo = this.schema < FAIR_SHARE_SINCE ? Math.max(run, vt) : run;
+    const given = { fence, arrival, run_no: runNo, approval_ord_seq: approval };
+    for (const [name, value] of Object.entries(given)) await this.query(SET_SEQUENCE, [name, value]);
+    await this.query(SETTLE_COUNTERS);
+    if (this.schema < FAIR_SHARE_SINCE) return;
+    await this.query("UPDATE counter SET parked = (SELECT count(*) FROM parked) WHERE shard = 0");
+    await this.query("SELECT setval('lane_id_seq', greatest(max(id), 1)) FROM lane");
+    await this.query(COUNT_WAITING);
   }
 
   async #advance({ from, to }: Step): Promise<void> {

@@ -7,11 +7,15 @@ import { Connection } from "../sqlite/connection.ts";
 import { storeFailure } from "../sqlite/failures.ts";
 import { migrate, schemaState } from "../sqlite/migrate.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
-import { movedOn, type Step, unmoved } from "./progress.ts";
+import { FAIR_SHARE_SINCE, movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type Row, type Table, tablesAt } from "./tables.ts";
 import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
 const BUSY_MS = 5_000;
+/** Runs that have not begun, by tenant and class. */
+const COUNT_WAITING = `INSERT INTO share (tenant, priority, vt, waiting)
+  SELECT tenant, priority, 0, count(*) FROM run WHERE status = 'queued' GROUP BY tenant, priority
+  ON CONFLICT (tenant, priority) DO UPDATE SET waiting = excluded.waiting`;
 /** By the index of each status: a history of millions is not looked at. */
 const OLDEST_OPEN = `SELECT id, created_at FROM (
     SELECT * FROM (SELECT no, id, created_at FROM run WHERE status = 'queued' ORDER BY no LIMIT 1)
@@ -196,6 +200,7 @@ class SqliteTarget extends SqliteEnd implements Target {
     return this.guarded(() =>
       this.#connection.transaction(() => {
         this.db.exec("CREATE TABLE moving (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID");
+        for (const { name, seeded } of tablesAt(this.schema)) if (seeded) this.db.exec(`DELETE FROM ${name}`);
         this.db.prepare("INSERT INTO moving (key, value) VALUES ('progress', ?)").run(JSON.stringify(first));
       }),
     );
@@ -233,29 +238,30 @@ class SqliteTarget extends SqliteEnd implements Target {
     for (const { sql } of triggers) this.db.exec(String(sql));
   }
 
-  settle({ fence, arrival, vt, run }: Sequences, step: Step): Promise<void> {
-    return this.guarded(() =>
-      this.#connection.transaction(() => {
-        this.#advance(step);
-        const set = this.db.prepare("UPDATE counter SET value = ? WHERE name = ?");
-        // In PostgreSQL a run's number is its virtual time: here new runs begin above both.
-        const given = { fence, arrival, vt: Math.max(vt, run) };
-        for (const [name, value] of Object.entries(given)) set.run(value, name);
-        const status = this.db.prepare("SELECT count(*) AS count FROM run WHERE status = ?");
-        for (const name of ["queued", "running", "completed", "failed", "canceled"]) {
-          set.run(Number(status.get(name)?.count), name);
-        }
-        set.run(Number(this.db.prepare("SELECT count(*) AS count FROM ready").get()?.count), "ready");
-      }),
-    );
-  }
-
-  finish(): Promise<void> {
+  finish(sequences: Sequences): Promise<void> {
     return this.guarded(() => {
-      this.db.exec("DROP TABLE moving");
+      this.#connection.transaction(() => {
+        this.#settle(sequences);
+        this.db.exec("DROP TABLE moving");
+      });
       migrate(this.#connection);
       this.db.exec("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
     });
+  }
+
+  #settle({ fence, arrival, vt, run }: Sequences): void {
+    const set = this.db.prepare("UPDATE counter SET value = ? WHERE name = ?");
+    const given = { fence, arrival, vt: this.schema < FAIR_SHARE_SINCE ? Math.max(vt, run) : vt };
+    for (const [name, value] of Object.entries(given)) set.run(value, name);
+    const status = this.db.prepare("SELECT count(*) AS count FROM run WHERE status = ?");
+    for (const name of ["queued", "running", "completed", "failed", "canceled"]) {
+      set.run(Number(status.get(name)?.count), name);
+    }
+    const places = this.schema < FAIR_SHARE_SINCE ? ["ready"] : ["ready", "parked"];
+    for (const name of places) {
+      set.run(Number(this.db.prepare(`SELECT count(*) AS count FROM ${name}`).get()?.count), name);
+    }
+    if (this.schema >= FAIR_SHARE_SINCE) this.db.exec(COUNT_WAITING);
   }
 
   override async close(): Promise<void> {
