@@ -56,6 +56,7 @@ afterAll(async () => {
 
 const FILLED = [
   ...["run", "journal", "blob", "ready", "rest", "inbox", "approval", "workflow", "workflow_latest"],
+  ...["lane", "share", "floor", "slot", "run_slot", "parked"],
   ...["schedule", "firing", "schedule_event", "spend", "spend_account"],
 ];
 
