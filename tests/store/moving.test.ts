@@ -12,6 +12,8 @@ import { openSqliteSource } from "../../src/adapters/store/move/sqlite-end.ts";
 import { LEFT_BEHIND, LEFT_COLUMNS, tablesAt } from "../../src/adapters/store/move/tables.ts";
 import { openPostgresStore } from "../../src/adapters/store/postgres/open.ts";
 import { newestSchema } from "../../src/adapters/store/sql/migrations.ts";
+import { Connection } from "../../src/adapters/store/sqlite/connection.ts";
+import { migrate } from "../../src/adapters/store/sqlite/migrate.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/adapters/store/sqlite/open.ts";
 import { copyDatabase, type Place, parsePlace } from "../../src/app/moving.ts";
 import type { RunReader, RunStore } from "../../src/contracts/run-store.ts";
@@ -274,6 +276,40 @@ describe("a copy", () => {
       await original.close();
     },
   );
+});
+
+describe("a copy of an older store", () => {
+  const old = () => {
+    const path = file();
+    const connection = new Connection({ path, busyTimeoutMs: 1_000 });
+    migrate(connection, { to: 1 });
+    connection.db.exec(
+      `INSERT INTO workflow (hash, name, body, source, origin, saved_at) VALUES ('h', 'fix', '{}', '', 'uploaded', 1);
+       INSERT INTO workflow_latest (name, hash) VALUES ('fix', 'h')`,
+    );
+    connection.close();
+    return path;
+  };
+
+  it("is made as old as that, and brought up to date when it is whole", async () => {
+    const from = old();
+    const [url, path] = [await server.database(), file()];
+    const there = await copy(sqlite(from), postgres(url));
+    expect(there.digest.tables.map(({ table }) => table)).not.toContain("schedule");
+    expect((await copy(sqlite(from), sqlite(path))).digest).toEqual(there.digest);
+    const opened = await openPostgresStore({ url, clock: manualClock(), beats: "none", migrate: "off" });
+    expect(await opened.schedules.list({ after: null, limit: 1 })).toEqual([]);
+    await opened.close();
+    await (await openSqliteStore({ path, clock: manualClock(), beats: "none", migrate: "off" })).close();
+  });
+
+  it("does not go into a newer one", async () => {
+    const newer = file();
+    await (await openSqliteStore({ path: newer, clock: manualClock(), beats: "none" })).close();
+    await expect(copy(sqlite(old()), sqlite(newer))).rejects.toMatchObject(
+      failing("store_outdated", /schema version \d+, and the source 1; .*db migrate/),
+    );
+  });
 });
 
 describe("a copy refuses", () => {
