@@ -114,8 +114,8 @@ function anAdmission(draw: Draw, now: number, parent: string | null): Admission 
   const idempotency = chance(draw, 6)
     ? { key: pick(draw, ["k1", "k2", "k3"]), bodyHash: pick(draw, ["h1", "h2"]) }
     : null;
-  const caps = chance(draw, 3)
-    ? { queue: chance(draw, 2) ? draw(7) : null, tenant: chance(draw, 2) ? draw(5) : null }
+  const caps = chance(draw, 2)
+    ? { queue: chance(draw, 2) ? draw(6) : null, tenant: chance(draw, 2) ? draw(5) : null }
     : null;
   return {
     ...admission(pick(draw, RUNS), over, now),
