@@ -32,7 +32,6 @@ describe("agent-runner schedules", () => {
   const list = async () => (await desk.json<{ schedules: Schedule[] }>(["schedules"])).schedules;
 
   it("adds, lists, pauses, resumes and removes", async () => {
-    expect((await desk.run(["schedules"])).stdout).toBe("Nothing starts by the clock.\n");
     await desk.json(["upload", desk.file("nightly.yaml", NIGHTLY)]);
     const added = ["schedules", "add", "nightly", "--cron", "30 2 * * SUN", "--timezone", "Asia/Tokyo"];
     const made = await desk.json<Schedule>([
@@ -50,17 +49,16 @@ describe("agent-runner schedules", () => {
       catch_up: "none",
       jitter_ms: 60_000,
     });
-    expect((await list()).map(({ origin }) => origin).sort()).toEqual(["api", "workflow"]);
     expect((await desk.run(["schedules", "list"])).stdout).toMatch(
       /nightly +active +30 2 \* \* SUN +Asia\/Tokyo/,
     );
     expect((await desk.run(["schedules", "pause", made.id])).stdout).toBe(`${made.id} is paused\n`);
     expect((await desk.run(["schedules", "resume", made.id])).stdout).toMatch(/is active; next at \d{4}-/);
-    const next = await desk.json<ScheduleDetail>(["schedules", "next", made.id, "-n", "4"]);
-    expect(next.next).toHaveLength(4);
-    expect((await desk.run(["schedules", "next", made.id])).stdout).toMatch(/paused +by api/);
+    const next = (await desk.run(["schedules", "next", made.id, "-n", "4"])).stdout;
+    expect(next).toMatch(/paused +by api/);
+    expect(next.match(/due 20/g)).toHaveLength(4);
     await desk.json(["schedules", "remove", made.id]);
-    expect(await list()).toHaveLength(1);
+    expect((await list()).map(({ origin }) => origin)).toEqual(["workflow"]);
     const bad = await desk.run(["schedules", "add", "nightly", "--cron", "never", "-i", "who=me"]);
     expect(bad.code).toBe(2);
     expect(bad.stderr).toMatch(/five fields/);
@@ -89,10 +87,14 @@ describe("agent-runner schedules", () => {
 
     const serving = desk.start(["start", "--port", "0"]);
     await serving.says(/agent-runner .* on http/);
-    const ran = await until("the run", async () => {
-      const { runs } = await desk.json<RunPage>(["runs"]);
-      return runs.find(({ status }) => status === "completed") ?? null;
-    });
+    const ran = await until(
+      "the run",
+      async () => {
+        const { runs } = await desk.json<RunPage>(["runs"]);
+        return runs.find(({ status }) => status === "completed") ?? null;
+      },
+      30_000,
+    );
     const run = await desk.json<Run>(["show", ran.id]);
     expect(JSON.stringify(run)).toContain("owl");
     const shown = await desk.json<ScheduleDetail>(["schedules", "next", "sch_past"]);
