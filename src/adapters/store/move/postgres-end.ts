@@ -189,9 +189,6 @@ class PostgresTarget extends PostgresEnd implements Target {
   begin(first: Progress): Promise<void> {
     return this.#transaction(async () => {
       await this.query("CREATE TABLE moving (key text PRIMARY KEY, value text NOT NULL)");
-      for (const { name, seeded } of tablesAt(this.schema)) {
-        if (seeded) await this.query(`DELETE FROM ${name}`);
-      }
       await this.query("INSERT INTO moving (key, value) VALUES ('progress', $1)", [JSON.stringify(first)]);
     });
   }
@@ -232,7 +229,7 @@ class PostgresTarget extends PostgresEnd implements Target {
     await this.query(SETTLE_COUNTERS);
     if (this.schema < FAIR_SHARE_SINCE) return;
     await this.query("UPDATE counter SET parked = (SELECT count(*) FROM parked) WHERE shard = 0");
-    await this.query("SELECT setval('lane_id_seq', greatest(max(id), 1)) FROM lane");
+    await this.query("SELECT setval('lane_id_seq', greatest(max(id), 1), max(id) IS NOT NULL) FROM lane");
     await this.query(COUNT_WAITING);
   }
 

@@ -23,7 +23,6 @@ export async function unmoved(target: Target, schema: number): Promise<void> {
   }
   if ((await target.progress()) !== null) return;
   for (const table of tablesAt(schema)) {
-    if (table.seeded) continue;
     const rows = await target.count(table);
     if (rows === 0) continue;
     const message = `${target.name} is not empty: its table ${table.name} has ${rows} ${rows === 1 ? "row" : "rows"}`;

@@ -200,7 +200,6 @@ class SqliteTarget extends SqliteEnd implements Target {
     return this.guarded(() =>
       this.#connection.transaction(() => {
         this.db.exec("CREATE TABLE moving (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID");
-        for (const { name, seeded } of tablesAt(this.schema)) if (seeded) this.db.exec(`DELETE FROM ${name}`);
         this.db.prepare("INSERT INTO moving (key, value) VALUES ('progress', ?)").run(JSON.stringify(first));
       }),
     );

@@ -14,8 +14,6 @@ export interface Table {
   readonly columns: readonly Column[];
   /** Rows of one batch: fewer where a row may be large. */
   readonly batch: number;
-  /** A migration puts rows into it: a new database has them, and they give way to the copied ones. */
-  readonly seeded: boolean;
   readonly spread: Spread | null;
 }
 
@@ -36,7 +34,6 @@ interface Described {
   /** `name type` each, `name type @3` when a later migration brought it. */
   readonly columns: readonly string[];
   readonly batch?: number;
-  readonly seeded?: boolean;
   readonly spread?: Spread;
 }
 
@@ -62,7 +59,7 @@ const DESCRIBED: readonly Described[] = [
     columns: ["hash bytes", "enc text", "size int", "data bytes"],
     batch: BLOBS,
   },
-  { name: "lane", since: 2, key: ["id"], columns: ["id int", "labels text"], seeded: true },
+  { name: "lane", since: 2, key: ["id"], columns: ["id int", "labels text"] },
   {
     name: "share",
     since: 2,
@@ -291,7 +288,6 @@ export function tablesAt(schema: number): readonly Table[] {
     key: table.key,
     columns: table.columns.flatMap((text) => columnAt(text, schema)),
     batch: table.batch ?? BATCH,
-    seeded: table.seeded ?? false,
     spread: table.spread ?? null,
   }));
 }

@@ -48,7 +48,7 @@ const WAITING = statement(
 );
 const ADD_LANES = statement(
   `INSERT INTO lane (labels) SELECT DISTINCT labels FROM unnest($1::text[]) AS asked (labels)
-   WHERE (SELECT true FROM lane WHERE lane.labels = asked.labels) IS NULL AND (SELECT count(*) FROM lane) <= $2
+   WHERE (SELECT true FROM lane WHERE lane.labels = asked.labels) IS NULL AND (SELECT count(*) FROM lane) < $2
    ORDER BY labels ON CONFLICT (labels) DO NOTHING`,
 );
 const LANES = statement("SELECT id, labels FROM lane WHERE labels = ANY($1::text[])");
