@@ -1,3 +1,5 @@
+// Long because all of it shares one filled source and one server.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
