@@ -1,5 +1,5 @@
 // Figures of the engine, measured in one run of one process, beside what a bare SQLite can do here at that moment.
-// npm run bench [-- --finished 1000000] [--runs 4000] [--json] [context]
+// npm run bench [-- --finished 1000000] [--runs 4000] [--json] [context | copy]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -128,5 +128,6 @@ async function context(): Promise<void> {
 }
 
 if (positionals.includes("context")) await context();
+else if (positionals.includes("copy")) await import("./copy.ts");
 else await engine();
 if (values.json) console.log(JSON.stringify(rows, null, 2));

@@ -55,7 +55,7 @@ describe("agent-runner db", () => {
       newest_schema: newest,
       pending_migrations: [],
       half_done_copy: false,
-      runs: { completed: 94, failed: 1, queued: 2, running: 4 },
+      runs: { completed: 92, failed: 1, queued: 3, running: 5 },
       oldest_open_run: { id: "run_000000000001" },
       users: [],
     });

@@ -141,6 +141,7 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
       toolNames: TOOL_NAMES,
     }),
     checkInputs,
+    expressions: createExpressions(),
     agents: async () => [AGENT],
     gateway: {
       providers: async () => [

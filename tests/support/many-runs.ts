@@ -15,6 +15,8 @@ const FATES = {
   large: 4,
   parent: 5,
   signaled: 6,
+  labeled: 7,
+  slotted: 8,
 } as const;
 
 /** `run_000000000042`. */
@@ -32,9 +34,19 @@ function admissionOf(n: number): Admission {
     deadlineAt: null,
     parent: null,
   };
+  const slot = { key: "key:deploy", limit: 1, hold: "run", onConflict: "queue" } as const;
+  const needs = fate === FATES.labeled ? { needs: ["gpu"] } : {};
+  const slots = fate === FATES.slotted ? { slots: [slot] } : {};
   return {
     id: runId(n),
-    request: { workflow, inputs: { n, text: `Änderung № ${n} 🚀` }, title: `Run ${n}`, ...placed },
+    request: {
+      ...needs,
+      ...slots,
+      workflow,
+      inputs: { n, text: `Änderung № ${n} 🚀` },
+      title: `Run ${n}`,
+      ...placed,
+    },
     idempotency: fate === FATES.queued ? { key: `key-${n}`, bodyHash: `body-${n}` } : null,
     at: START + n,
   };
@@ -81,7 +93,8 @@ function commitOf(n: number, claim: Claim): Commit {
     const child = { ...request, parent: { run: runId(n), step: "b", depth: 1 } };
     const admission = { id: `${runId(n)}_child`, request: child, idempotency: null, at: START + n };
     rest = { children: [admission], next: { kind: "rest", wakeAt: null, waitingFor: ["child"] } };
-  } else if (fate === FATES.signaled)
+  } else if (fate === FATES.slotted) rest = { next: { kind: "rest", wakeAt: null, waitingFor: ["slot"] } };
+  else if (fate === FATES.signaled)
     rest = { next: { kind: "rest", wakeAt: null, waitingFor: ["signal go"] } };
   else if (fate === FATES.failed) {
     const failure = { code: "step_failed", message: `broke at ${n}`, retryable: false };
@@ -100,7 +113,8 @@ function commitOf(n: number, claim: Claim): Commit {
 /**
  * Puts `count` runs into a store, the same for the same count: most have completed, and of each hundred one is queued
  * under an idempotency key, one waits for a time, one for a person, one for a child, one for a signal, which has been
- * sent and not been read, one has failed, and one has a body that is kept as a blob.
+ * sent and not been read, one has failed, and one has a body that is kept as a blob, one
+ * needs a worker that is not there, and one wants a slot that the first of them holds.
  */
 export async function fillStore(store: RunStore, count: number): Promise<void> {
   await store.join(WORKER);

@@ -194,6 +194,12 @@ export async function emptyDatabase(url: string): Promise<void> {
       "approval",
       "blob",
       "pruning",
+      "parked",
+      "run_slot",
+      "slot",
+      "share",
+      "waiting",
+      "floor",
       "spend",
       "spend_account",
       "member",
@@ -202,7 +208,10 @@ export async function emptyDatabase(url: string): Promise<void> {
     // The laws forbid it: a replica's triggers are silent.
     await client.query(`SET session_replication_role = replica;
       ${[...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
-      UPDATE counter SET ready = 0, queued = 0, running = 0, completed = 0, failed = 0, canceled = 0;
+      DELETE FROM lane WHERE id <> 0;
+      UPDATE counter SET ready = 0, queued = 0, running = 0, completed = 0, failed = 0, canceled = 0,
+        parked = 0, dropped = 0, refused_queue = 0, refused_tenant = 0, refused_conflict = 0,
+        served_runs = 0, served_ms = 0, served_at = 0;
       ALTER SEQUENCE fence RESTART; ALTER SEQUENCE run_no RESTART; ALTER SEQUENCE arrival RESTART`);
   } finally {
     await client.end();

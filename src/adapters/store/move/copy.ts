@@ -68,7 +68,7 @@ async function copyInto(source: Source, target: Target, options: CopyOptions): P
     compared += rows;
     options.onStep({ phase: "compare", table, rows: compared, total });
   });
-  await target.finish();
+  await target.finish(await source.sequences());
   return { source: source.name, target: target.name, resumedAt: started.rows, digest: copy };
 }
 
@@ -120,8 +120,5 @@ async function fill(
     const to: Progress = { ...from, table: at + 1, after: null };
     await target.write(table, [], { from, to });
     from = to;
-  }
-  if (from.table === tables.length) {
-    await target.settle(await source.sequences(), { from, to: { ...from, table: from.table + 1 } });
   }
 }

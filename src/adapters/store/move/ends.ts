@@ -67,8 +67,9 @@ export interface Target extends Source {
     rows: readonly Row[],
     step: { readonly from: Progress; readonly to: Progress },
   ): Promise<void>;
-  /** Counts anew, and lets every sequence go on above what was copied. */
-  settle(sequences: Sequences, step: { readonly from: Progress; readonly to: Progress }): Promise<void>;
-  /** The copy is whole: the note of it goes, and the schema is brought up to date. */
-  finish(): Promise<void>;
+  /**
+   * The copy is whole: what is counted is counted anew, every sequence goes on above what was copied, the note of the
+   * copy goes, and the schema is brought up to date.
+   */
+  finish(sequences: Sequences): Promise<void>;
 }

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import type pg from "pg";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -6,10 +5,10 @@ import { shownAddress } from "../postgres/address.ts";
 import { storeFailure } from "../postgres/failures.ts";
 import { migrate, schemaState } from "../postgres/migrate.ts";
 import { connect } from "../postgres/session.ts";
-import { isProcessGone } from "../sql/process.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
-import { movedOn, type Step, unmoved } from "./progress.ts";
+import { FAIR_SHARE_SINCE, movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type ColumnType, type Row, type Table, tablesAt } from "./tables.ts";
+import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
 /** One statement of a copy may read or write a whole batch; counting a large table takes longest. */
 const ANSWER_MS = 600_000;
@@ -34,9 +33,14 @@ const SETTLE_COUNTERS = `UPDATE counter SET ready = (SELECT count(*) FROM ready)
   completed = (SELECT count(*) FROM run WHERE status = 'completed'),
   failed = (SELECT count(*) FROM run WHERE status = 'failed'),
   canceled = (SELECT count(*) FROM run WHERE status = 'canceled') WHERE shard = 0`;
-const WORKERS = `SELECT id, host, pid, process_start FROM worker
-  WHERE beat_at >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
+/** By the database's own clock, which they beat and report by. */
+const heardOf = (table: string, at: string) => `SELECT id, host, pid, process_start FROM ${table}
+  WHERE ${at} >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
 
+/** Runs that have not begun, by tenant and class. */
+const COUNT_WAITING = `INSERT INTO waiting (tenant, priority, shard, n)
+  SELECT tenant, priority, 0, count(*) FROM run WHERE status = 'queued' GROUP BY tenant, priority
+  ON CONFLICT (tenant, priority, shard) DO UPDATE SET n = excluded.n`;
 /** By the index of each status: a history of millions is not looked at. */
 const OLDEST_OPEN = `SELECT id, created_at FROM (
     (SELECT no, id, created_at FROM run WHERE status = 'queued' ORDER BY no LIMIT 1)
@@ -70,12 +74,16 @@ class PostgresEnd implements Source {
     }
   }
 
-  async read({ name, columns, key }: Table, after: Row | null, limit: number): Promise<readonly Row[]> {
+  async read(
+    { name, columns, key, spread }: Table,
+    after: Row | null,
+    limit: number,
+  ): Promise<readonly Row[]> {
     const order = key.join(", ");
     const where = after === null ? "" : `WHERE (${order}) > (${key.map((_, at) => `$${at + 2}`).join(", ")})`;
     const list = columns.map((column) => column.name).join(", ");
     try {
-      const text = `SELECT ${list} FROM ${name} ${where} ORDER BY ${order} LIMIT $1`;
+      const text = `SELECT ${list} FROM ${spread?.from ?? name} ${where} ORDER BY ${order} LIMIT $1`;
       const query = { name: `${name} ${after === null}`, text, values: [limit, ...(after ?? [])] };
       return (await this.client.query({ ...query, rowMode: "array" })).rows as Cell[][];
     } catch (error) {
@@ -83,8 +91,10 @@ class PostgresEnd implements Source {
     }
   }
 
-  async count(table: Table): Promise<number> {
-    const [row] = await this.query<{ count: number }>(`SELECT count(*) AS count FROM ${table.name}`);
+  async count({ name, spread }: Table): Promise<number> {
+    const [row] = await this.query<{ count: number }>(
+      `SELECT count(*) AS count FROM ${spread?.from ?? name}`,
+    );
     return row?.count ?? 0;
   }
 
@@ -118,12 +128,9 @@ class PostgresEnd implements Source {
   }
 
   async users(): Promise<readonly string[]> {
-    const rows = await this.query<{ id: string; host: string; pid: number; process_start: string }>(WORKERS, [
-      LIMITS.leaseTtlMs,
-    ]);
-    return rows
-      .filter((row) => row.host !== hostname() || !isProcessGone(row.pid, row.process_start))
-      .map((row) => `worker ${row.id} (pid ${row.pid} on ${row.host})`);
+    const heard = (table: string, at: string) => this.query<HeardOf>(heardOf(table, at), [LIMITS.leaseTtlMs]);
+    const workers = await heard("worker", "beat_at");
+    return usersOf(workers, hasMembers(this.schema) ? await heard("member", "seen_at") : []);
   }
 
   async renew(): Promise<void> {}
@@ -187,7 +194,8 @@ class PostgresTarget extends PostgresEnd implements Target {
   }
 
   write(table: Table, rows: readonly Row[], step: Step): Promise<void> {
-    const { columns, name } = table;
+    const { columns, name, spread } = table;
+    const [more, value] = spread === null ? ["", ""] : [`, ${spread.column}`, `, ${spread.value}`];
     const list = columns.map((column) => column.name).join(", ");
     const arrays = columns.map(({ type }, at) => `$${at + 1}::${ARRAYS[type]}`).join(", ");
     const values = columns.map((_, at) => rows.map((row) => row[at] ?? null));
@@ -196,28 +204,33 @@ class PostgresTarget extends PostgresEnd implements Target {
       // The laws judge how rows come to be; these were judged in the source. They are back before anybody can see it.
       await this.query(`ALTER TABLE ${name} DISABLE TRIGGER USER`);
       await this.query(
-        `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest(${arrays})`,
+        `INSERT INTO ${name} (${list}${more}) OVERRIDING SYSTEM VALUE
+         SELECT copied.*${value} FROM unnest(${arrays}) AS copied`,
         values,
       );
       await this.query(`ALTER TABLE ${name} ENABLE TRIGGER USER`);
     });
   }
 
-  settle(sequences: Sequences, step: Step): Promise<void> {
-    const { fence, arrival, run, vt, approval } = sequences;
-    return this.#transaction(async () => {
-      await this.#advance(step);
-      // A run's number is its virtual time here: new runs begin above both.
-      const given = { fence, arrival, run_no: Math.max(run, vt), approval_ord_seq: approval };
-      for (const [name, value] of Object.entries(given)) await this.query(SET_SEQUENCE, [name, value]);
-      await this.query(SETTLE_COUNTERS);
+  async finish(sequences: Sequences): Promise<void> {
+    await this.#transaction(async () => {
+      await this.#settle(sequences);
+      await this.query("DROP TABLE moving");
     });
-  }
-
-  async finish(): Promise<void> {
-    await this.query("DROP TABLE moving");
     await migrate(this.#url);
     await this.query("ANALYZE");
+  }
+
+  async #settle({ fence, arrival, run, vt, approval }: Sequences): Promise<void> {
+    // Before fair shares a run's number was its virtual time: new runs begin above both.
+    const runNo = this.schema < FAIR_SHARE_SINCE ? Math.max(run, vt) : run;
+    const given = { fence, arrival, run_no: runNo, approval_ord_seq: approval };
+    for (const [name, value] of Object.entries(given)) await this.query(SET_SEQUENCE, [name, value]);
+    await this.query(SETTLE_COUNTERS);
+    if (this.schema < FAIR_SHARE_SINCE) return;
+    await this.query("UPDATE counter SET parked = (SELECT count(*) FROM parked) WHERE shard = 0");
+    await this.query("SELECT setval('lane_id_seq', greatest(max(id), 1), max(id) IS NOT NULL) FROM lane");
+    await this.query(COUNT_WAITING);
   }
 
   async #advance({ from, to }: Step): Promise<void> {

@@ -8,6 +8,9 @@ export interface Step {
   readonly to: Progress;
 }
 
+/** The migration since when a run's virtual time is its tenant's, and runs may be parked. */
+export const FAIR_SHARE_SINCE = 2;
+
 export function movedOn(target: string): FailureError {
   return new FailureError(failure("conflict", `another process copies into ${target} at this moment`));
 }

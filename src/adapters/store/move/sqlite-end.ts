@@ -1,18 +1,21 @@
 import { existsSync } from "node:fs";
-import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { FailureError, failure } from "../../../domain/errors.ts";
 import { LIMITS } from "../../../domain/limits.ts";
-import { isProcessGone } from "../sql/process.ts";
 import { Connection } from "../sqlite/connection.ts";
 import { storeFailure } from "../sqlite/failures.ts";
 import { migrate, schemaState } from "../sqlite/migrate.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
-import { movedOn, type Step, unmoved } from "./progress.ts";
+import { FAIR_SHARE_SINCE, movedOn, type Step, unmoved } from "./progress.ts";
 import { type Cell, type Row, type Table, tablesAt } from "./tables.ts";
+import { type HeardOf, hasMembers, usersOf } from "./users.ts";
 
 const BUSY_MS = 5_000;
+/** Runs that have not begun, by tenant and class. */
+const COUNT_WAITING = `INSERT INTO share (tenant, priority, vt, waiting)
+  SELECT tenant, priority, 0, count(*) FROM run WHERE status = 'queued' GROUP BY tenant, priority
+  ON CONFLICT (tenant, priority) DO UPDATE SET waiting = excluded.waiting`;
 /** By the index of each status: a history of millions is not looked at. */
 const OLDEST_OPEN = `SELECT id, created_at FROM (
     SELECT * FROM (SELECT no, id, created_at FROM run WHERE status = 'queued' ORDER BY no LIMIT 1)
@@ -63,20 +66,14 @@ class Reader {
   }
 }
 
-interface WorkerRow {
-  readonly id: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly process_start: string;
-}
-
-/** Workers that beat, and whose process lives as far as this machine can tell. */
-function liveWorkers(db: DatabaseSync): readonly string[] {
-  const asked = db.prepare("SELECT id, host, pid, process_start FROM worker WHERE beat_at >= ? ORDER BY id");
-  const rows = asked.all(Date.now() - LIMITS.leaseTtlMs) as unknown as WorkerRow[];
-  return rows
-    .filter((row) => row.host !== hostname() || !isProcessGone(row.pid, row.process_start))
-    .map((row) => `worker ${row.id} (pid ${row.pid} on ${row.host})`);
+/** Workers that beat and processes that report, by this machine's clock, which is the file's. */
+function heardOf(db: DatabaseSync, schema: number): readonly string[] {
+  const since = Date.now() - LIMITS.leaseTtlMs;
+  const from = (table: string, at: string) =>
+    db
+      .prepare(`SELECT id, host, pid, process_start FROM ${table} WHERE ${at} >= ? ORDER BY id`)
+      .all(since) as unknown as HeardOf[];
+  return usersOf(from("worker", "beat_at"), hasMembers(schema) ? from("member", "seen_at") : []);
 }
 
 /** What a database that is read and one that is written have in common. */
@@ -143,7 +140,7 @@ class SqliteEnd implements Source {
   }
 
   users(): Promise<readonly string[]> {
-    return this.guarded(() => liveWorkers(this.db));
+    return this.guarded(() => heardOf(this.db, this.schema));
   }
 
   async renew(): Promise<void> {}
@@ -240,29 +237,30 @@ class SqliteTarget extends SqliteEnd implements Target {
     for (const { sql } of triggers) this.db.exec(String(sql));
   }
 
-  settle({ fence, arrival, vt, run }: Sequences, step: Step): Promise<void> {
-    return this.guarded(() =>
-      this.#connection.transaction(() => {
-        this.#advance(step);
-        const set = this.db.prepare("UPDATE counter SET value = ? WHERE name = ?");
-        // In PostgreSQL a run's number is its virtual time: here new runs begin above both.
-        const given = { fence, arrival, vt: Math.max(vt, run) };
-        for (const [name, value] of Object.entries(given)) set.run(value, name);
-        const status = this.db.prepare("SELECT count(*) AS count FROM run WHERE status = ?");
-        for (const name of ["queued", "running", "completed", "failed", "canceled"]) {
-          set.run(Number(status.get(name)?.count), name);
-        }
-        set.run(Number(this.db.prepare("SELECT count(*) AS count FROM ready").get()?.count), "ready");
-      }),
-    );
-  }
-
-  finish(): Promise<void> {
+  finish(sequences: Sequences): Promise<void> {
     return this.guarded(() => {
-      this.db.exec("DROP TABLE moving");
+      this.#connection.transaction(() => {
+        this.#settle(sequences);
+        this.db.exec("DROP TABLE moving");
+      });
       migrate(this.#connection);
       this.db.exec("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
     });
+  }
+
+  #settle({ fence, arrival, vt, run }: Sequences): void {
+    const set = this.db.prepare("UPDATE counter SET value = ? WHERE name = ?");
+    const given = { fence, arrival, vt: this.schema < FAIR_SHARE_SINCE ? Math.max(vt, run) : vt };
+    for (const [name, value] of Object.entries(given)) set.run(value, name);
+    const status = this.db.prepare("SELECT count(*) AS count FROM run WHERE status = ?");
+    for (const name of ["queued", "running", "completed", "failed", "canceled"]) {
+      set.run(Number(status.get(name)?.count), name);
+    }
+    const places = this.schema < FAIR_SHARE_SINCE ? ["ready"] : ["ready", "parked"];
+    for (const name of places) {
+      set.run(Number(this.db.prepare(`SELECT count(*) AS count FROM ${name}`).get()?.count), name);
+    }
+    if (this.schema >= FAIR_SHARE_SINCE) this.db.exec(COUNT_WAITING);
   }
 
   override async close(): Promise<void> {

@@ -14,6 +14,16 @@ export interface Table {
   readonly columns: readonly Column[];
   /** Rows of one batch: fewer where a row may be large. */
   readonly batch: number;
+  readonly spread: Spread | null;
+}
+
+/** What is one row here and in SQLite is one a shard in PostgreSQL, so that processes do not wait for one another. */
+interface Spread {
+  /** What is read instead of the table: one row of all shards. */
+  readonly from: string;
+  /** The column that tells shards apart, and the value of the one row that is written. */
+  readonly column: string;
+  readonly value: string;
 }
 
 interface Described {
@@ -24,6 +34,7 @@ interface Described {
   /** `name type` each, `name type @3` when a later migration brought it. */
   readonly columns: readonly string[];
   readonly batch?: number;
+  readonly spread?: Spread;
 }
 
 const BATCH = 2_000;
@@ -47,6 +58,24 @@ const DESCRIBED: readonly Described[] = [
     key: ["hash"],
     columns: ["hash bytes", "enc text", "size int", "data bytes"],
     batch: BLOBS,
+  },
+  { name: "lane", since: 2, key: ["id"], columns: ["id int", "labels text"] },
+  {
+    name: "share",
+    since: 2,
+    key: ["tenant", "priority"],
+    columns: ["tenant text", "priority int", "vt int"],
+  },
+  {
+    name: "floor",
+    since: 2,
+    key: ["priority"],
+    columns: ["priority int", "vt int"],
+    spread: {
+      from: "(SELECT priority, max(vt) AS vt FROM floor GROUP BY priority) AS floor",
+      column: "shard",
+      value: "0",
+    },
   },
   {
     name: "run",
@@ -75,6 +104,8 @@ const DESCRIBED: readonly Described[] = [
       "deadline_at int",
       "result text",
       "result_blob bytes",
+      "lane int @2",
+      "gated bool @2",
     ],
   },
   {
@@ -107,8 +138,25 @@ const DESCRIBED: readonly Described[] = [
       "labels text @2",
     ],
   },
-  { name: "ready", key: ["priority", "vt", "run_no"], columns: ["priority int", "vt int", "run_no int"] },
-  { name: "lease", key: ["run_no"], columns: ["run_no int", "token int", "worker text"] },
+  {
+    name: "ready",
+    key: ["run_no"],
+    columns: ["priority int", "vt int", "run_no int", "lane int @2", "gated bool @2"],
+  },
+  { name: "lease", key: ["run_no"], columns: ["run_no int", "token int", "worker text", "at int @2"] },
+  { name: "slot", since: 2, key: ["key"], columns: ["key text", "cap int", "held int"] },
+  {
+    name: "run_slot",
+    since: 2,
+    key: ["run_no", "key"],
+    columns: ["run_no int", "key text", "cap int", "hold text", "held bool"],
+  },
+  {
+    name: "parked",
+    since: 2,
+    key: ["run_no"],
+    columns: ["key text", "lane int", "priority int", "vt int", "run_no int"],
+  },
   { name: "rest", key: ["run_no"], columns: ["run_no int", "wake_at int", "waiting_for text"] },
   {
     name: "inbox",
@@ -214,6 +262,8 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
   meta: "the schema's own version, which the target has",
   counter: "counted anew from what was copied; its sequences go on above the copied ones",
   receipt: "of connections, which end with their process",
+  waiting: "counted anew",
+  served: "of the last minutes, and fading",
   pruning: "empty outside a transaction",
   member: "of processes, which work on one database",
   leader: "of the same processes; the target's own terms grow",
@@ -226,19 +276,20 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
 /** Columns that one database needs for itself: `table.column`. */
 export const LEFT_COLUMNS: Readonly<Record<string, string>> = {
   "journal.id": "SQLite's order of arrival, for readers that wait",
+  "share.waiting": "counted anew",
+  "floor.shard": "PostgreSQL's own way not to wait",
   "workflow.ord": "SQLite's row number",
 };
 
 /** What moves from a database of the given schema version. */
 export function tablesAt(schema: number): readonly Table[] {
-  return DESCRIBED.filter(({ since = 1 }) => since <= schema).map(
-    ({ name, key, columns, batch = BATCH }) => ({
-      name,
-      key,
-      columns: columns.flatMap((text) => columnAt(text, schema)),
-      batch,
-    }),
-  );
+  return DESCRIBED.filter(({ since = 1 }) => since <= schema).map((table) => ({
+    name: table.name,
+    key: table.key,
+    columns: table.columns.flatMap((text) => columnAt(text, schema)),
+    batch: table.batch ?? BATCH,
+    spread: table.spread ?? null,
+  }));
 }
 
 function columnAt(text: string, schema: number): readonly Column[] {

@@ -18,6 +18,7 @@ type Params = readonly SQLInputValue[];
 /** One SQLite connection with its kept statements. Everything here is synchronous. */
 export class Connection {
   readonly path: string;
+  readonly busyTimeoutMs: number;
   readonly db: DatabaseSync;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
@@ -25,6 +26,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.path = options.path;
+    this.busyTimeoutMs = options.busyTimeoutMs;
     try {
       this.db = new DatabaseSync(options.path, {
         readOnly: options.readOnly ?? false,

@@ -9,6 +9,8 @@ import {
 import type { Connection } from "./connection.ts";
 import { storeFailure } from "./failures.ts";
 
+const MIGRATE_MS = 600_000;
+
 /** Throws `store_incompatible` for a database of another program. */
 export function schemaState(connection: Pick<Connection, "db" | "path">): SchemaState {
   const { db, path } = connection;
@@ -40,6 +42,8 @@ export function migrate(
   };
   try {
     if (judge().step === "none") return;
+    // Whoever migrates may take its time: the others wait for it.
+    connection.db.exec(`PRAGMA busy_timeout = ${MIGRATE_MS}`);
     connection.transaction(() => {
       // Another process may have migrated while this one waited for the lock.
       const { version, step } = judge();
@@ -54,6 +58,7 @@ export function migrate(
       note("schema_version", newest);
       note("min_compatible", compatibleAt("sqlite", newest));
     });
+    connection.db.exec(`PRAGMA busy_timeout = ${connection.busyTimeoutMs}`);
   } catch (error) {
     throw storeFailure(error, connection.path);
   }
