@@ -49,7 +49,12 @@ async function start({ options, common, terminal }: Call<Options>): Promise<numb
     tellDefinitions(terminal, house);
     const { createHttpServer } = await import("../../http/server.ts");
     const logger = pino({ level: config.logLevel, base: null }, pino.destination(2));
-    const server = createHttpServer({ ...house.operations, logger, version: productVersion() });
+    const server = createHttpServer({
+      ...house.operations,
+      logger,
+      version: productVersion(),
+      trustIdentityHeaders: config.trustIdentityHeaders,
+    });
     try {
       const { note, withdraw } = await open({ server, config, house, work: options.worker });
       const state = { ...note, data: config.dataDir };

@@ -20,6 +20,7 @@ function summary(run: MemoryRun): RunSummary {
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     deadlineAt: request.deadlineAt,
+    sla: request.sla ?? null,
     output: run.output,
     failure: run.failure,
   });

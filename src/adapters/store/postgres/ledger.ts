@@ -1,5 +1,6 @@
 import type { Commit, Posting, RunNo, StoreHint } from "../../../contracts/run-store.ts";
 import type { RunStatus } from "../../../domain/run.ts";
+import type { Sla } from "../../../domain/sla.ts";
 import type { FactRow } from "../sql/fact-row.ts";
 import { blobHash, largeBytes, packBlob, type StoredBody } from "../sql/packing.ts";
 
@@ -42,6 +43,7 @@ export interface NewRun {
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
   readonly at: number;
   readonly deadlineAt: number | null;
+  readonly sla: Sla | null;
 }
 
 export interface RunChange {

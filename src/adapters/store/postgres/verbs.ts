@@ -55,7 +55,7 @@ export class Verbs {
         ? null
         : { no: parent.no, id: parent.id, step: request.parent.step };
     const placed = { no, id, tenant, queue, priority, vt: no, workflow, title, parent: family };
-    this.#ledger.newRuns.push({ ...placed, idempotency, at, deadlineAt });
+    this.#ledger.newRuns.push({ ...placed, idempotency, at, deadlineAt, sla: request.sla ?? null });
     this.#ledger.facts.push({ ...fact, no, token: 0, body: this.#ledger.body(text) });
     this.#asked.set(id, request);
     if (idempotency !== null) {

@@ -19,12 +19,13 @@ export interface RunRow {
   readonly started_at: number | null;
   readonly ended_at: number | null;
   readonly deadline_at: number | null;
+  readonly sla: string | null;
   readonly waiting_for: string | null;
 }
 
 export const RUN_COLUMNS = `run.no, run.id, run.tenant, run.queue, run.priority, run.workflow, run.workflow_hash, run.title,
   run.parent_id, run.parent_step, run.status, run.paused, run.created_at, run.started_at, run.ended_at,
-  run.deadline_at, run.result, run.result_blob,
+  run.deadline_at, run.sla, run.result, run.result_blob,
   (SELECT waiting_for FROM rest WHERE rest.run_no = run.no) AS waiting_for`;
 
 /** `result` is the text of the run's result; `null` while it has none. */
@@ -46,6 +47,7 @@ export function toSummary(row: RunRow, result: string | null): RunSummary {
     startedAt: row.started_at,
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
+    sla: row.sla === null ? null : JSON.parse(row.sla),
     output,
     failure,
   };

@@ -20,8 +20,8 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
   const byId = connection.one<{ no: number; status: RunStatus }>("SELECT no, status FROM run WHERE id = ?");
   const insert = connection.insert(
     `INSERT INTO run (id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title,
-       parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, sla)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   /** The answer to what was asked before, under the same key or the same id; `null` when it is new. */
@@ -59,6 +59,7 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
       idempotency?.bodyHash ?? null,
       at,
       request.deadlineAt,
+      request.sla === undefined ? null : JSON.stringify(request.sla),
     );
     tx.add("queued", 1);
     parts.journal.append(no, 0, [{ kind: "run_queued", request, seq: 1, at }]);
