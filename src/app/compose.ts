@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
@@ -10,10 +9,10 @@ import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
 import { createExpressions } from "../adapters/expressions/cel.ts";
 import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
+import { RelayedLive } from "../adapters/live/relayed.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
 import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
-import { processStart } from "../adapters/store/sql/process.ts";
 import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
@@ -21,16 +20,14 @@ import type { Action, Actions } from "../contracts/action.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
-import { FailureError } from "../domain/errors.ts";
+import { FailureError, ok, type Result } from "../domain/errors.ts";
 import type { RunRequest } from "../domain/fact.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
-import { createCollector } from "../engine/services/collector.ts";
-import { createRescuer } from "../engine/services/rescuer.ts";
-import { createTimers } from "../engine/services/timers.ts";
+import { collector } from "../engine/services/collector.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
-import { Worker } from "../engine/worker.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -40,9 +37,11 @@ import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
+import { createLife, type Life } from "./lifecycle.ts";
+import { createLog } from "./log.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
-import { systemClock } from "./system-clock.ts";
+import type { Reloadable } from "./reload.ts";
 
 export interface ComposeOptions {
   /** Actions beside the built-in ones, for `uses`. */
@@ -51,6 +50,8 @@ export interface ComposeOptions {
   readonly providers?: readonly ModelProvider[];
   /** Absolute path of a project whose `.agent-runner/` holds workflows and agents of its own. */
   readonly project?: string;
+  /** Reads the settings again, for a reload. */
+  readonly settings?: () => Promise<Result<Config>>;
 }
 
 const AUTHOR = { name: "agent-runner", email: "agent-runner@localhost" };
@@ -58,12 +59,15 @@ const ASK_TIMEOUT_MS = 3_600_000;
 
 /** Builds the house: the only place where it is chosen who fulfils which contract. */
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
-  const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const redactor = redactorFor(config.env);
+  const log = createLog(config.logLevel, redactor);
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
+  const live = new RelayedLive({ local: createLive(), relay: database.live, clock: database.clock, log });
   try {
-    return await furnish(config, options, { log, database });
+    return await furnish(config, options, { log, database, live, redactor });
   } catch (error) {
+    live.close();
     await database.close();
     throw error;
   }
@@ -72,24 +76,28 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
 interface Ground {
   readonly log: Logger;
   readonly database: Database;
+  readonly live: RelayedLive;
+  readonly redactor: Redactor;
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
-  const { log, database } = ground;
+  const { log, database, redactor } = ground;
+  const { clock } = database;
   const gateway = await createModels(config, {
-    clock: systemClock,
+    clock,
     random: Math.random,
     providers: options.providers ?? [],
+    redactor,
   });
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
   const artifacts = createLocalArtifacts(join(config.dataDir, "artifacts"));
-  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock, environment: process.env });
+  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock, environment: process.env });
   const contexts = createRepoContexts({
     cacheDir: join(config.dataDir, "cache"),
     environment: process.env,
-    now: () => systemClock.now(),
+    now: () => clock.now(),
   });
   const processes = join(config.dataDir, "processes");
   const actions = createActions(
@@ -113,7 +121,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: redactorFor(config.env),
+      redact: (text) => redactor.text(text, "likely").value,
     },
     options.actions,
   );
@@ -123,15 +131,36 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const front = await createFront(config, { database, clock: systemClock, log });
+  const front = await createFront(config, { database, clock: database.clock, log });
   const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
   await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
-  const built = { config, ground, operations, actions, gateway, contexts, workspaces, engine, library };
-  return houseOf({ ...built, applyLimits: front.rules.apply });
+  const life = await createLife({
+    id: newId("wrk", Date.now(), Math.random),
+    config,
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
+    database,
+    clock: database.clock,
+    log,
+    engine,
+    localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
+    houseChores: [],
+    reloadables: [logLevel(log), front.rules],
+  });
+  return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function logLevel(log: Logger): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LOG"],
+    prepare: async (config) =>
+      ok(() => {
+        log.level = config.logLevel;
+      }),
+  };
 }
 
 async function mapOf(
@@ -161,7 +190,7 @@ function operationsOf(of: {
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
-    clock: systemClock,
+    clock: of.ground.database.clock,
     newId: (prefix) => newId(prefix, Date.now(), Math.random),
     hash: sha256,
     store,
@@ -172,11 +201,16 @@ function operationsOf(of: {
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
-    live: createLive(),
     desk: of.front.desk,
     metrics: of.front.metrics,
+    live: of.ground.live,
+    redactor: of.ground.redactor,
+    fleet: of.ground.database.fleet,
+    leaders: of.ground.database.leaders,
     probes: [],
-    ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
+    ...(use === null
+      ? {}
+      : { intentJudge: modelJudge({ gateway: of.gateway, clock: of.ground.database.clock, use }) }),
   };
 }
 
@@ -184,7 +218,7 @@ function operationsOf(of: {
 async function saveWorkflows(database: Database, library: Library): Promise<void> {
   for (const { value, source, origin } of library.workflows) {
     if ((await database.workflows.latest(value.name))?.workflow.hash === value.hash) continue;
-    await database.workflows.save({ workflow: value, source, origin, savedAt: systemClock.now() });
+    await database.workflows.save({ workflow: value, source, origin, savedAt: database.clock.now() });
   }
 }
 
@@ -204,9 +238,10 @@ function engineOf(of: {
     artifacts: of.artifacts,
     actions: of.actions,
     expressions: of.expressions,
-    live: operations.live as EngineParts["live"],
+    live: ground.live,
     log: ground.log,
-    clock: systemClock,
+    redactor: ground.redactor,
+    clock: ground.database.clock,
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
@@ -230,53 +265,36 @@ function houseOf(of: {
   readonly gateway: ModelGateway;
   readonly contexts: RepoContexts;
   readonly workspaces: House["workspaces"];
-  readonly engine: EngineParts;
   readonly library: Library;
-  readonly applyLimits: House["applyLimits"];
+  readonly life: Life;
 }): House {
-  const { config, ground, engine } = of;
-  const info = {
-    id: newId("wrk", Date.now(), Math.random),
-    host: hostname(),
-    pid: process.pid,
-    processStart: processStart(process.pid),
-    slots: config.slots,
+  const { ground, life } = of;
+  let closed: Promise<void> | null = null;
+  const close = async () => {
+    await life.stop();
+    await of.contexts.close();
+    ground.live.close();
+    await ground.database.close();
   };
-  const worker = new Worker(engine, info);
-  const { reader } = of.operations;
-  const collector = createCollector({
-    clock: systemClock,
-    log: ground.log,
-    reader,
-    workspaces: of.workspaces,
-  });
-  const services = [createRescuer(engine), createTimers(engine), collector];
-  let closed = false;
   return {
-    config,
-    clock: systemClock,
+    get config() {
+      return life.config();
+    },
+    clock: ground.database.clock,
     log: ground.log,
-    operations: of.operations,
+    operations: { ...of.operations, steering: life.steering },
     actions: of.actions,
     gateway: of.gateway,
     contexts: of.contexts,
     workspaces: of.workspaces,
-    applyLimits: of.applyLimits,
-    worker,
-    services,
+    worker: life.worker,
     problems: of.library.diagnostics,
-    async start() {
-      await services[0]?.runOnce();
-      for (const service of services) service.start();
-      worker.start();
-    },
-    async close() {
-      if (closed) return;
-      closed = true;
-      for (const service of services) await service.stop();
-      await worker.stop(config.drainMs);
-      await of.contexts.close();
-      await ground.database.close();
+    start: (roles) => life.start(roles),
+    drain: () => life.drain(),
+    reload: () => life.steering.reload(),
+    close() {
+      closed ??= close();
+      return closed;
     },
   };
 }

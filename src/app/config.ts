@@ -3,8 +3,10 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration } from "../base/duration.ts";
 import { nearest } from "../base/text.ts";
+import type { Role } from "../contracts/fleet.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
+import { isLabel } from "../domain/label.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { POLICY_NAMES, type PolicyName, type Weights } from "../domain/routing.ts";
 import type { RoutingSettings } from "../gateway/house.ts";
@@ -15,8 +17,14 @@ export interface Config {
   readonly dataDir: string;
   /** `postgres://…`, or `null`: then the database is a file in the data folder. */
   readonly databaseUrl: string | null;
+  /** `off`: an older schema is not brought up to date at start but refused, until `agent-runner db migrate`. */
+  readonly migrate: "auto" | "off";
   readonly host: string;
   readonly port: number;
+  /** What this process does. */
+  readonly roles: readonly Role[];
+  /** What it can do, beside what is found out: see `labelsOf`. */
+  readonly labels: readonly string[];
   readonly slots: number;
   /** `provider/model` for agents that name none, or several separated by commas; `null` when none is set. */
   readonly model: string | null;
@@ -28,6 +36,8 @@ export interface Config {
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
+  /** How long ended runs are kept, in ms; `null` for ever. */
+  readonly retentionMs: number | null;
   /** A YAML script for the `scripted` provider; it is offered only when this is set. */
   readonly script: string | null;
   /** Absolute path of the limits file (priority classes, caps, tenants, rates); `null` for the defaults. */
@@ -37,6 +47,9 @@ export interface Config {
   /** The environment that providers are configured from. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+export const ROLES = ["http", "worker", "services"] as const satisfies readonly Role[];
+const LEAST_RETENTION_MS = 60_000;
 
 type Stage = AgentSpec["model"]["stage"];
 
@@ -71,6 +84,25 @@ const modelList = z
     "expected provider/model, e.g. anthropic/claude-sonnet-5, or several separated by commas",
   );
 
+const roles = z
+  .string()
+  .transform((text) => [...new Set(text.split(",").map((one) => one.trim()))])
+  .pipe(z.array(z.enum(ROLES, `expected one or several of ${ROLES.join(", ")}, separated by commas`)));
+
+const labels = z
+  .string()
+  .transform((text) => [...new Set(text.split(",").map((one) => one.trim()))].filter((one) => one !== ""))
+  .refine((all) => all.every(isLabel), 'expected labels such as "gpu" or "zone=eu", separated by commas')
+  .refine((all) => all.length <= LIMITS.labels, `expected at most ${LIMITS.labels} labels`);
+
+const retention = z.string().transform((text, context) => {
+  if (text === "forever") return null;
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= LEAST_RETENTION_MS) return ms;
+  context.addIssue({ code: "custom", message: 'expected "forever" or at least a minute, such as "30d"' });
+  return z.NEVER;
+});
+
 const WEIGHTS = /^quality=(\d+(?:\.\d+)?),latency=(\d+(?:\.\d+)?),cost=(\d+(?:\.\d+)?)$/;
 
 const routingPolicy = z.string().transform((text, context): PolicyName | Weights => {
@@ -102,8 +134,11 @@ const settings = z.object({
     .number("expected a number of runs")
     .int()
     .min(1)
-    .max(10_000)
+    .max(LIMITS.mostSlots)
     .default(LIMITS.workerSlots),
+  AGENT_RUNNER_ROLES: roles.default([...ROLES]),
+  AGENT_RUNNER_LABELS: labels.default([]),
+  AGENT_RUNNER_RETENTION: retention.default(null),
   AGENT_RUNNER_MODEL: modelList.optional(),
   AGENT_RUNNER_MODEL_POLICY: routingPolicy.optional(),
   AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
@@ -112,6 +147,7 @@ const settings = z.object({
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
+  AGENT_RUNNER_MIGRATE: z.enum(["auto", "off"]).default("auto"),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
   AGENT_RUNNER_LIMITS: z.string().min(1).optional(),
   AGENT_RUNNER_TRUST_IDENTITY_HEADERS: z.enum(["true", "false"]).default("false"),
@@ -155,8 +191,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
+    migrate: read.AGENT_RUNNER_MIGRATE,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
+    roles: read.AGENT_RUNNER_ROLES,
+    labels: read.AGENT_RUNNER_LABELS,
     slots: read.AGENT_RUNNER_SLOTS,
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
@@ -164,6 +203,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
+    retentionMs: read.AGENT_RUNNER_RETENTION,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
     limits: read.AGENT_RUNNER_LIMITS === undefined ? null : resolve(read.AGENT_RUNNER_LIMITS),
     trustIdentityHeaders: read.AGENT_RUNNER_TRUST_IDENTITY_HEADERS === "true",

@@ -28,7 +28,7 @@ export async function createFront(
   const { database, clock, log } = ground;
   const first = await readLimits(config.limits);
   if (!first.ok) throw new FailureError(first.failure);
-  const rules = liveRules(config.limits, first.value);
+  const rules = liveRules(first.value);
   const metrics = createPrometheus({ process: true });
   const { reader, rates } = database;
   const desk = new Desk({ reader, rates, clock, metrics, rules: () => rules.current() });

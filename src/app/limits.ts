@@ -3,12 +3,11 @@ import { parseLimits } from "../adapters/limits/limits-file.ts";
 import { LIMITS_FILE } from "../adapters/limits/schema.ts";
 import { type AdmissionRules, DEFAULT_RULES } from "../domain/admission-rules.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
+import type { Reloadable } from "./reload.ts";
 
-/** The rules in force, and how they are read again. */
-export interface LiveRules {
+/** The rules in force. A reload reads the file again; what cannot be used changes nothing. */
+export interface LiveRules extends Reloadable {
   current(): AdmissionRules;
-  /** Reads the limits file again. What cannot be used changes nothing and is the failure. */
-  apply(): Promise<Result<AdmissionRules>>;
 }
 
 /** Rejects nothing: a file that is missing or wrong is `invalid_config` or `invalid_limits`. `null` means the defaults. */
@@ -32,14 +31,17 @@ export async function readLimits(path: string | null): Promise<Result<AdmissionR
   }
 }
 
-export function liveRules(path: string | null, first: AdmissionRules): LiveRules {
+export function liveRules(first: AdmissionRules): LiveRules {
   let rules = first;
   return {
+    settings: ["AGENT_RUNNER_LIMITS"],
     current: () => rules,
-    async apply() {
-      const read = await readLimits(path);
-      if (read.ok) rules = read.value;
-      return read;
+    async prepare(config) {
+      const read = await readLimits(config.limits);
+      if (!read.ok) return read;
+      return ok(() => {
+        rules = read.value;
+      });
     },
   };
 }

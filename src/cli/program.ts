@@ -7,6 +7,7 @@ import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
 import { addContext } from "./commands/context.ts";
+import { addDb } from "./commands/db.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
@@ -16,6 +17,7 @@ import { addMessages } from "./commands/messages.ts";
 import { addModels } from "./commands/models.ts";
 import { addProviders } from "./commands/providers.ts";
 import { addQueue } from "./commands/queue.ts";
+import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addShow } from "./commands/show.ts";
@@ -23,6 +25,7 @@ import { addStart } from "./commands/start.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
+import { addWorkers } from "./commands/workers.ts";
 import { addWorkflows } from "./commands/workflows.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { createTerminal, explainFailure } from "./terminal.ts";
@@ -33,6 +36,8 @@ const COMMANDS = [
   addDemo,
   addStart,
   addWorker,
+  addWorkers,
+  addReload,
   addRun,
   addAct,
   addRuns,
@@ -49,6 +54,7 @@ const COMMANDS = [
   addProviders,
   addModels,
   addContext,
+  addDb,
   addFakeModels,
 ];
 

@@ -18,6 +18,8 @@ const STYLES: Readonly<Record<Tone, Parameters<Terminal["mark"]>[0] | null>> = {
 export interface Place {
   readonly phase: string;
   readonly percent: number;
+  /** Guessed ms that are left; `null` when nobody knows. */
+  readonly eta_ms: number | null;
 }
 
 /** Lines of a run as they come, and below them, on a terminal, where it stands now. */
@@ -34,15 +36,16 @@ export interface Progress {
 
 /** `since` in ms since the epoch. */
 export function createProgress(terminal: Terminal, since: number): Progress {
-  let place: Place = { phase: "queued", percent: 0 };
+  let place: Place = { phase: "queued", percent: 0, eta_ms: null };
   let frame = 0;
   let streaming = false;
   let hidden = false;
   const elapsed = () => formatDuration(Math.max(0, Date.now() - since)).padStart(6);
   const paint = () => {
     if (streaming || hidden) return;
-    const left = `${FRAMES[frame % FRAMES.length]} ${elapsed().trim()}  ${place.percent} %  ${place.phase}`;
-    terminal.draw(`${CLEAR}${terminal.mark("dim", left.slice(0, terminal.width - 1))}`);
+    const eta = place.eta_ms === null ? "" : `  about ${formatDuration(place.eta_ms)} left`;
+    const status = `${FRAMES[frame % FRAMES.length]} ${elapsed().trim()}  ${place.percent} %${eta}  ${place.phase}`;
+    terminal.draw(`${CLEAR}${terminal.mark("dim", status.slice(0, terminal.width - 1))}`);
   };
   const timer = setInterval(() => {
     frame += 1;

@@ -25,9 +25,11 @@ describe("what a step's notes say to people", () => {
     ["gates_wrote", {}, "the gates wrote files, so they judge once more"],
     ["agent_warned", { text: "half of the turns are used" }, "warned: half of the turns are used"],
     ["call_refused", { tool: "bash", reason: "no" }, "bash refused: no"],
+    ["reply_heard", { from: "ada" }, "heard what ada said"],
     ["context_compacted", {}, "the history was compacted"],
     ["base_moved", { base: "main" }, "main has moved since"],
     ["message_fallback", { reason: "empty" }, "the commit message was made without a model: empty"],
+    ["artifact_redacted", { artifact: "report.md" }, "secrets were kept out of report.md"],
     ["something_else", {}, "something_else"],
     ["turn_started", {}, "turn null"],
   ])("%s", (name, data, line) => {

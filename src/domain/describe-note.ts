@@ -25,12 +25,16 @@ export function describeNote(name: string, data: JsonObject): string {
       return `warned: ${text(data.text)}`;
     case "call_refused":
       return `${text(data.tool)} refused: ${text(data.reason)}`;
+    case "reply_heard":
+      return `heard what ${text(data.from)} said`;
     case "context_compacted":
       return "the history was compacted";
     case "base_moved":
       return `${text(data.base)} has moved since`;
     case "message_fallback":
       return `the commit message was made without a model: ${text(data.reason)}`;
+    case "artifact_redacted":
+      return `secrets were kept out of ${text(data.artifact)}`;
     default:
       return name;
   }

@@ -147,6 +147,14 @@ export const ERRORS = {
     422,
     "No candidate can do what the call needs; name other models, or correct the lists of allowed and denied ones.",
   ),
+  budget_exhausted: lasting(
+    402,
+    "Raise the named budget (budgets file, or the run's `budget`), wait until it resets, or name a cheaper model.",
+  ),
+  price_unknown: lasting(
+    422,
+    "Use a model with a known price, or set `unknown_price: allow` in the budgets file: its calls are then marked.",
+  ),
   model_auth: lasting(401, "Set the provider's API key, and check that it is allowed to use the model."),
   model_invalid_request: lasting(422, "The provider refused the request as malformed; its message says why."),
   model_context_overflow: lasting(
@@ -227,6 +235,20 @@ export const ERRORS = {
   disk_full: passing(507, "Free disk space in the data folder, then start again: nothing accepted was lost."),
   read_only: lasting(500, "Make the data folder writable for this user."),
   store_incompatible: lasting(500, "The database was written by a newer agent-runner; install that version."),
+  store_outdated: lasting(
+    500,
+    "Run `agent-runner db migrate` once, or let it happen at start by leaving AGENT_RUNNER_MIGRATE unset.",
+  ),
+  store_in_use: lasting(409, "Stop the processes that the message names, then do it again."),
+  store_not_empty: lasting(409, "Name an empty database or a file that does not exist yet."),
+  copy_unfinished: lasting(
+    409,
+    "Run the same `agent-runner db copy` again: it goes on where it stopped. Or drop the half-done copy.",
+  ),
+  copy_differs: lasting(
+    500,
+    "Do not use the copy: drop it and copy again from a source that nobody writes to.",
+  ),
   store_corrupt: lasting(500, "The database file is damaged; restore it from a backup."),
 } satisfies Readonly<Record<string, ErrorEntry>>;
 

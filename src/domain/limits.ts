@@ -36,6 +36,12 @@ export const LIMITS = {
   streamStallMs: 60_000,
   /** Live events kept for a slow reader; the oldest give way. */
   liveBuffer: 256,
+  /** Live events of one run that one look at another process's brings. */
+  liveBatch: 500,
+  /** Who watches a run's live events from another process says so anew within this time. */
+  liveWatchMs: 10_000,
+  /** Live events on their way to other processes are dropped after this. */
+  liveKeptMs: 30_000,
   /** How long a new fact may stay unseen when the hint of it was lost. */
   followPollMs: 500,
   /** Characters of a step's output shown in a run's view; the journal has the whole. */
@@ -51,6 +57,7 @@ export const LIMITS = {
   runParallelSteps: 8,
   /** Runs that one worker drives at the same time. */
   workerSlots: 64,
+  mostSlots: 10_000,
   stepAttempts: 50,
   childDepth: 8,
   childrenPerRun: 10_000,
@@ -67,6 +74,14 @@ export const LIMITS = {
   cancelGraceMs: 5_000,
   leaseTtlMs: 5_000,
   beatMs: 1_000,
+  /** A leader that has not renewed its duty for so long has lost it. */
+  leadTtlMs: 4_000,
+  /** It renews, and others try, this often. */
+  leadRenewMs: 1_000,
+  /** A member of which nothing was heard for so long is none any more. */
+  memberSilentMs: 60_000,
+  /** How often it is looked for dead workers. */
+  rescueMs: 500,
   /** A worker whose event loop stands still for longer gives its runs up, and says so. */
   stallMs: 30_000,
   toolOutputChars: 16_000,

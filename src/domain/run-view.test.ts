@@ -56,6 +56,7 @@ describe("the view of a run", () => {
       percent: 0,
       stepsEnded: 0,
       stepsTotal: 2,
+      etaMs: null,
     });
     expect(shown.status).toBe("queued");
   });
@@ -68,6 +69,7 @@ describe("the view of a run", () => {
       percent: 50,
       stepsEnded: 1,
       stepsTotal: 2,
+      etaMs: 58_000,
     });
     const whole = view(["a"], begun, started("a"), succeeded("a"), { kind: "run_completed", output: 1 });
     expect(whole.progress).toMatchObject({ phase: "completed", percent: 100, elapsedMs: 3_000 });

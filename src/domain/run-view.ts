@@ -110,8 +110,11 @@ export function growView(state: ViewState, facts: readonly Fact[]): void {
   }
 }
 
-/** `null` before the first fact. `now` is ms since the epoch. */
-export function showView(state: ViewState, now: number): RunView | null {
+/**
+ * `null` before the first fact. `now` is ms since the epoch; `usualMs` is how long such a run takes from its start to
+ * its end, `null` when nobody knows.
+ */
+export function showView(state: ViewState, now: number, usualMs: number | null = null): RunView | null {
   if (state.request === null) return null;
   const byModel = [...state.uses.values()];
   const waiting = [...state.steps.values()].flatMap((step) =>
@@ -129,7 +132,7 @@ export function showView(state: ViewState, now: number): RunView | null {
     artifacts: [...state.artifacts.values()],
     children: [...state.children.values()].map((child) => ({ ...child })),
     usage: { ...sumUse(byModel), byModel },
-    progress: progressOf(state, now),
+    progress: progressOf(state, { now, usualMs }),
     lastEvents: [...state.events],
     changedFiles: [...state.files].sort(),
   };
@@ -193,9 +196,12 @@ function apply(state: ViewState, fact: Fact): void {
       // What a tool call says that it changed: seen while the step is still at work.
       if (fact.result.ok && isJsonObject(fact.result.value)) addFiles(state, fact.result.value.changed);
       return;
-    case "noted":
-      stepOf(state, fact.step).lastNote = { name: fact.name, at: fact.at };
+    case "noted": {
+      const step = stepOf(state, fact.step);
+      step.lastNote = { name: fact.name, at: fact.at };
+      if (fact.name === "turn_started") step.turns += 1;
       return;
+    }
     case "run_resumed_by":
     case "sla_breached":
     case "retry_budget_exhausted":
@@ -250,6 +256,7 @@ function applyToStep(state: ViewState, fact: StepFact): void {
     case "step_started":
       step.status = "running";
       step.attempts = fact.attempt;
+      step.turns = 0;
       step.startedAt ??= fact.at;
       step.retryAt = null;
       return;

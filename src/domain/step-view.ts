@@ -24,6 +24,8 @@ export interface StepView {
   readonly reason: string | null;
   /** Of a foreach, once it has been expanded. */
   readonly instances: { readonly total: number; readonly ended: number } | null;
+  /** Turns that its agent has begun in the latest attempt; 0 for what is no agent. */
+  readonly turns: number;
   readonly lastNote: { readonly name: string; readonly at: number } | null;
 }
 
@@ -43,6 +45,7 @@ export function newStep(id: string): Draft<StepView> {
     failure: null,
     reason: null,
     instances: null,
+    turns: 0,
     lastNote: null,
   };
 }

@@ -8,6 +8,7 @@ import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Fact, RunRequest } from "../domain/fact.ts";
+import type { Redactor } from "../domain/redact.ts";
 import type { RetryBudgetRules } from "../domain/retry-budget.ts";
 import type { Expressions } from "../domain/workflow.ts";
 
@@ -36,6 +37,8 @@ export interface EngineParts {
   readonly expressions: Expressions;
   readonly live: Live;
   readonly log: Log;
+  /** Keeps secrets out of artifacts of text; without one they are saved as they are. */
+  readonly redactor?: Redactor;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;

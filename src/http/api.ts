@@ -10,3 +10,4 @@ export * from "./api/events.ts";
 export * from "./api/queue.ts";
 export * from "./api/runs.ts";
 export * from "./api/shared.ts";
+export * from "./api/workers.ts";

@@ -68,11 +68,12 @@ export function presentDetail({ run, view }: Detail, seen: Glance): api.RunDetai
 }
 
 function presentProgress(view: RunView): api.RunDetail["progress"] {
-  const { phase, elapsedMs, percent, stepsEnded, stepsTotal } = view.progress;
+  const { phase, elapsedMs, percent, stepsEnded, stepsTotal, etaMs } = view.progress;
   return {
     phase,
     elapsed_ms: elapsedMs,
     percent,
+    eta_ms: etaMs,
     steps_ended: stepsEnded,
     steps_total: stepsTotal,
     last_events: view.lastEvents.map((event) => ({ ...event, at: moment(event.at) })),

@@ -8,6 +8,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
@@ -20,6 +21,7 @@ const FAMILIES = [
   workflowRoutes,
   catalogRoutes,
   queueRoutes,
+  workerRoutes,
   healthRoutes,
 ];
 

@@ -165,6 +165,8 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
       ],
     },
     live,
+    fleet: sqlite.fleet,
+    leaders: sqlite.leaders,
     probes,
     metrics,
     desk: new Desk({

@@ -194,6 +194,10 @@ export async function emptyDatabase(url: string): Promise<void> {
       "approval",
       "blob",
       "pruning",
+      "spend",
+      "spend_account",
+      "member",
+      "leader",
     ];
     // The laws forbid it: a replica's triggers are silent.
     await client.query(`SET session_replication_role = replica;

@@ -46,8 +46,9 @@ function stepsText(terminal: Terminal, detail: RunDetail): string {
     remark(step),
   ]);
   const lines = table([["STEP", "STATUS", "ATTEMPTS", "TOOK", ""], ...rows]).split("\n");
-  const { phase, percent } = detail.progress;
-  const head = detail.ended_at === null ? `progress  ${percent} %, ${phase}` : "";
+  const { phase, percent, eta_ms: eta } = detail.progress;
+  const left = eta === null ? "" : `, about ${formatDuration(eta)} left`;
+  const head = detail.ended_at === null ? `progress  ${percent} %, ${phase}${left}` : "";
   const shown = lines.map((line, at) => {
     const step = detail.steps[at - 1];
     if (step === undefined) return terminal.style("dim", line);

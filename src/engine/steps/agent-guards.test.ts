@@ -256,7 +256,7 @@ describe("tool calls", () => {
     const ended = perform(world, journal, { life });
     await expect(ended).resolves.toMatchObject({ ok: false, failure: { code: "canceled" } });
     expect(Date.now() - began).toBeLessThan(10_000);
-    expect(journal.effects.get("1/turn:1/tool/0")?.result).toBeNull();
+    expect(journal.effects.get("1/turn:1/tool/0")?.result ?? null).toBeNull();
     expect(journal.contents.size).toBe(0);
   });
 });

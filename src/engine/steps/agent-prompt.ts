@@ -163,6 +163,9 @@ export const TEXTS = {
   changedAfterAll: (files: readonly string[]) =>
     `Not accepted yet: you say that there was nothing to do, but you changed files (${files.slice(0, 10).join(", ")}). Take the changes back, or finish with \`done\`.`,
   otherCallFailed: "Not accepted yet: another call of the same turn failed. Look at its result first.",
+  reply: (from: string, text: string) =>
+    `[a person says, by ${from}] ${text}\n(Take it into account from now on; it goes before the task where they differ.)`,
+  spokenTo: "Not accepted yet: a person has said something meanwhile; read it, act on it, then finish again.",
   oneFinish: "Ignored: a turn can finish only once.",
   tooManyCalls: (limit: number) => `Not carried out: at most ${limit} calls are carried out in one turn.`,
 } as const;

@@ -47,6 +47,8 @@ export interface Session {
   readonly seen: Map<string, string>;
   readonly transcript: JsonObject[];
   readonly warned: Set<string>;
+  /** Ids of the replies that are in the history. */
+  readonly heard: Set<string>;
   messages: readonly Message[];
   measured: Measured | null;
   turn: number;
@@ -88,6 +90,7 @@ export function newSession(given: {
       { type: "opening", agent: opening.agent.name, system: opening.system, text: firstText(opening) },
     ],
     warned: new Set(),
+    heard: new Set(),
     messages: [{ role: "user", text: firstText(opening) }],
     measured: null,
     turn: 0,

@@ -5,7 +5,8 @@ import type { ToolCall } from "../../domain/message.ts";
 import { noProgress, PROGRESS_WARNINGS, PROGRESS_WINDOW } from "../../domain/progress.ts";
 import { compact, compactIfLarge } from "./agent-compact.ts";
 import { type Ending, judgeFinish } from "./agent-finish.ts";
-import { askModel, type RecordedReply } from "./agent-model.ts";
+import { hearReplies } from "./agent-heard.ts";
+import { askModel, type RecordedReply, recordOf } from "./agent-model.ts";
 import { FINISH, TEXTS } from "./agent-prompt.ts";
 import { type Session, usedBy } from "./agent-session.ts";
 import { type RecordedCall, runCalls } from "./agent-tools.ts";
@@ -24,6 +25,7 @@ export async function takeTurn(session: Session): Promise<Ending | null> {
   const { turn, story } = session;
   story.note("turn_started", { turn });
   tellBudget(session);
+  await hearReplies(session, { key: `turn:${turn}/heard`, before: `turn:${turn}/model` });
   await compactIfLarge(session);
   const said = await nextReply(session);
   const { reply, record } = said;
@@ -48,15 +50,20 @@ function tellBudget(session: Session): void {
   }
 }
 
-/** The model's reply; when the history is too large for the model, once more with a smaller one. */
+/**
+ * The model's reply; when the history is too large for the model, once more with a smaller one: a summary says more than
+ * what cutting would leave, so cutting is for what no summary made small enough.
+ */
 async function nextReply(session: Session): Promise<RecordedReply> {
   const key = `turn:${session.turn}/model`;
   try {
-    return await askModel(session, key);
+    return await askModel(session, key, "fail");
   } catch (thrown) {
-    const overflow = thrown instanceof FailureError && thrown.failure.code === "model_context_overflow";
-    if (!overflow || !(await compact(session, "overflow"))) throw thrown;
-    return askModel(session, `${key}/compacted`);
+    if (!(thrown instanceof FailureError) || thrown.failure.code !== "model_context_overflow") throw thrown;
+    const compacted = await compact(session, "overflow");
+    const nobodyWasAsked = recordOf(thrown)?.attempts.length === 0;
+    if (!compacted && !nobodyWasAsked) throw thrown;
+    return askModel(session, `${key}/compacted`, "cut");
   }
 }
 
@@ -128,6 +135,8 @@ async function answerCalls(session: Session, calls: readonly ToolCall[]): Promis
   const [finish, ...again] = calls.filter((call) => call.name === FINISH.name);
   for (const call of again) results.set(call, { text: TEXTS.oneFinish, isError: true });
   if (finish !== undefined) {
+    const spoken = await refuseForReplies(session, { calls, results, finish });
+    if (spoken) return null;
     const judged = await judgeFinish(session, finish.input, { otherCallFailed });
     if (judged.accepted) {
       results.set(finish, { text: "Accepted.", isError: false });
@@ -146,6 +155,28 @@ async function answerCalls(session: Session, calls: readonly ToolCall[]): Promis
   giveResults(session, ordered(calls, results));
   watchProgress(session);
   return null;
+}
+
+/** A claim to be done is not judged while somebody has said something that the agent has not heard. */
+async function refuseForReplies(
+  session: Session,
+  of: {
+    readonly calls: readonly ToolCall[];
+    readonly results: Map<ToolCall, Result>;
+    readonly finish: ToolCall;
+  },
+): Promise<boolean> {
+  const before = session.messages;
+  const { turn } = session;
+  const at = { key: `turn:${turn}/heard_at_finish`, before: `turn:${turn + 1}/model` };
+  if (!(await hearReplies(session, at))) return false;
+  // Results of a turn's calls come right after them; the words follow.
+  const spoken = session.messages.slice(before.length);
+  session.messages = before;
+  of.results.set(of.finish, { text: TEXTS.spokenTo, isError: true });
+  giveResults(session, ordered(of.calls, of.results));
+  session.messages = [...session.messages, ...spoken];
+  return true;
 }
 
 function ordered(

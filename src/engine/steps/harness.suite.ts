@@ -101,13 +101,15 @@ export function contextOver(journal: Journal, life: Life = {}): ActionContext & 
     if (known && effect.effect === "manual") {
       throw new FailureError(failure("uncertain_effect", `${name} may have happened`));
     }
-    journal.effects.set(key, recorded);
+    // As in the engine: of a pure effect nothing is written before its outcome.
+    if (effect.effect !== "pure") journal.effects.set(key, recorded);
     boundary();
     const result =
       found === null ? await deed(() => effect.perform(call)) : { ok: true as const, value: found };
     if (found === null) journal.performed.push(name);
     boundary();
     recorded.result = result;
+    journal.effects.set(key, recorded);
     const { label } = effect;
     journal.add({ kind: "effect_recorded", step, attempt, key: name, requestHash, result, label, ms: 1 });
     boundary();

@@ -151,6 +151,13 @@ export const ProgressSchema = z
     phase: z.string(),
     elapsed_ms: count(),
     percent: z.int().min(0).max(100),
+    eta_ms: count()
+      .nullable()
+      .meta({
+        description:
+          "A guess at what is left, in ms: from how long such runs usually take, or else from how far this one has come. " +
+          "Null when there is nothing to go by, while it waits, and after its end.",
+      }),
     steps_ended: count(),
     steps_total: count(),
     last_events: z.array(

@@ -4,7 +4,10 @@ import type { RunSummary } from "../../domain/run.ts";
 import { checkText } from "../check-json.ts";
 import { type PostingParts, postToRun } from "./post-to-run.ts";
 
-/** A person's words to a live run, for a step that waits for a reply. A run that has ended cannot be continued yet. */
+/**
+ * A person's words to a live run: its agents hear them before their next turn, and a step may wait for the signal `reply`.
+ * A run that has ended cannot be continued yet.
+ */
 export async function replyToRun(
   parts: PostingParts,
   reply: { readonly run: string; readonly text: string; readonly id?: string; readonly from: string },

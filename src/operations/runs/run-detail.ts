@@ -1,10 +1,11 @@
 import { ok, type Result } from "../../domain/errors.ts";
-import type { RunSummary } from "../../domain/run.ts";
+import { hasRunEnded, type RunSummary } from "../../domain/run.ts";
 import { growView, type RunView, showView, startView } from "../../domain/run-view.ts";
 import { asResult } from "../as-result.ts";
 import type { Parts } from "../parts.ts";
 import { findRun, unknownRun } from "./find-run.ts";
 import { readJournal } from "./read-journal.ts";
+import { usualTime } from "./usual-time.ts";
 
 export interface RunDetail {
   readonly run: RunSummary;
@@ -22,7 +23,8 @@ export function runDetail(
     const stored = await parts.workflows.byHash(run.value.workflowHash);
     const state = startView(stored?.workflow.steps.map((step) => step.id) ?? []);
     for await (const facts of readJournal(parts, id)) growView(state, facts);
-    const view = showView(state, parts.clock.now());
+    const usualMs = hasRunEnded(run.value.status) ? null : await usualTime(parts, run.value.workflow);
+    const view = showView(state, parts.clock.now(), usualMs);
     return view ? ok({ run: run.value, view }) : unknownRun(id);
   });
 }

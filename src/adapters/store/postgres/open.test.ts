@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../../../../tests/support/postgres.ts";
 import { realClock } from "../../../../tests/support/real-clock.ts";
+import { liveRelaySuite } from "../../../contracts/live-relay.suite.ts";
 import { rateLimitStoreSuite } from "../../../contracts/rate-limit-store.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
@@ -47,4 +48,20 @@ rateLimitStoreSuite("postgres", async () => {
       await emptyDatabase(url);
     },
   };
+});
+liveRelaySuite({
+  name: "postgres",
+  async open() {
+    const one = () => openPostgresStore({ url, clock: realClock, beats: "none" });
+    const [here, there] = [await one(), await one()];
+    return {
+      here: here.live,
+      there: there.live,
+      async close() {
+        await here.close();
+        await there.close();
+        await emptyDatabase(url);
+      },
+    };
+  },
 });
