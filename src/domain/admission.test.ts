@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decideAdmission, type Entry, estimateWait, type Load, withOneMore } from "./admission.ts";
+import { decideAdmission as decide, type Entry, estimateWait, type Load, withOneMore } from "./admission.ts";
 import {
   type AdmissionRules,
   classNamed,
@@ -46,6 +46,9 @@ const entry = (more: Partial<Entry> = {}): Entry & { now: number } => ({
   now: 100_000,
   ...more,
 });
+
+const decideAdmission = (rules: AdmissionRules, load: Load, of: Entry & { now: number }) =>
+  decide(rules, load, { ...of, waitMs: estimateWait(rules, load, of) });
 
 describe("the estimated wait", () => {
   it("is none while a slot is free for it", () => {

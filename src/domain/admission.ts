@@ -45,10 +45,14 @@ const LEAST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 3_600_000;
 
 /** Whether a run is let in, by what is known at the door; the store counts again, exactly. Pure. */
-export function decideAdmission(rules: AdmissionRules, load: Load, of: Entry & { now: number }): Verdict {
+export function decideAdmission(
+  rules: AdmissionRules,
+  load: Load,
+  of: Entry & { readonly now: number; readonly waitMs: number | null },
+): Verdict {
   const own = tenantRules(rules, of.tenant);
   const waiting = queuedOf(load, of.tenant);
-  const waitMs = estimateWait(rules, load, of);
+  const { waitMs } = of;
   if (own.maxQueued !== null && waiting >= own.maxQueued) {
     const retryAfterMs = untilRoom(load, {
       over: waiting - own.maxQueued + 1,

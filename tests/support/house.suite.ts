@@ -14,7 +14,7 @@ import type { Clock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/id.ts";
 import type { ArtifactStore } from "../../src/contracts/artifact-store.ts";
 import type { Live } from "../../src/contracts/live.ts";
-import type { Claim, Commit, RunStore } from "../../src/contracts/run-store.ts";
+import type { Claim, Commit, QueueLoad, RunReader, RunStore } from "../../src/contracts/run-store.ts";
 import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
 import { type AdmissionRules, DEFAULT_RULES } from "../../src/domain/admission-rules.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
@@ -101,10 +101,14 @@ export interface Hand {
   save(name: string, content: string, more?: Partial<Artifact>): Promise<Artifact>;
 }
 
-export async function openHouse(clock: Clock = systemClock): Promise<House> {
+export async function openHouse(
+  clock: Clock = systemClock,
+  seen: (real: QueueLoad) => QueueLoad = (real) => real,
+): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "house-"));
   const sqlite = await openSqliteStore({ path: join(folder, "test.db"), clock, beats: "thread" });
-  const { store, reader, workflows } = sqlite;
+  const { store, workflows } = sqlite;
+  const reader: RunReader = { ...sqlite.reader, load: async (now) => seen(await sqlite.reader.load(now)) };
   const live = createLive();
   const kept = new Map<string, Uint8Array>();
   const artifacts: House["artifacts"] = {

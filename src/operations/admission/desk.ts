@@ -96,12 +96,15 @@ export class Desk {
 
   /** By what is known here; the store counts again, exactly. */
   async judge(entry: Omit<Entry, "expectedMs">, workflow: string): Promise<Verdict> {
-    const [{ load }, expectedMs] = await Promise.all([
+    const [{ load, store }, expectedMs] = await Promise.all([
       this.#load.get(),
       entry.deadlineAt === null ? null : this.#times.of(workflow),
     ]);
     const now = this.#parts.clock.now();
-    const verdict = decideAdmission(this.rules(), load, { ...entry, expectedMs, now });
+    const rules = this.rules();
+    const waitMs = estimateWait(rules, load, entry);
+    // Caps by what the store said: what was let in since might be counted twice, and nobody is refused for that.
+    const verdict = decideAdmission(rules, store, { ...entry, expectedMs, now, waitMs });
     if (verdict.kind === "refuse") {
       this.refused(verdict.scope, verdict.failure, { tenant: entry.tenant, class: this.#classOf(entry) });
     }
