@@ -80,7 +80,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         verbs.requeueOrphans();
       }),
     holds: (worker) => !isSilent(state.workers.get(worker), clock.now()),
-    claim: ({ worker, limit }) => write("claim", () => verbs.claim(worker, limit)),
+    claim: ({ worker, limit }) => write("claim", () => verbs.claim(worker, limit, clock.now())),
     commit: (batch) => write("commit", () => batch.map((entry) => verbs.commit(entry, clock.now()))),
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
     async inbox(runs) {
