@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decideAdmission as decide, type Entry, estimateWait, type Load, withOneMore } from "./admission.ts";
+import {
+  decideAdmission as decide,
+  type Entry,
+  estimateWait,
+  type Load,
+  withOneMore,
+  withRetry,
+} from "./admission.ts";
 import {
   type AdmissionRules,
   classNamed,
@@ -121,8 +128,8 @@ describe("admission", () => {
       scope: "tenant",
       failure: {
         code: "tenant_queue_full",
-        message: 'Tenant "a" has 8 runs waiting; at most 8 may.',
-        details: { scope: "tenant", tenant: "a", queued: 8, limit: 8, retry_after_ms: 1_000 },
+        message: "tenant a has 8 runs waiting; its cap is 8",
+        details: { scope: "tenant", tenant: "a", queued: 8, cap: 8, retry_after_ms: 1_000 },
       },
     });
     const slow = { ...load, serviceMs: 60_000 };
@@ -140,7 +147,7 @@ describe("admission", () => {
     const full = loadOf([["b", 5, 10]]);
     expect(decideAdmission(rules, full, entry())).toMatchObject({
       scope: "queue",
-      failure: { code: "queue_full", details: { queued: 10, limit: 10, retry_after_ms: 1_000 } },
+      failure: { code: "queue_full", details: { queued: 10, cap: 10, retry_after_ms: 1_000 } },
     });
     expect(decideAdmission(rules, full, entry({ priority: 9 })).kind).toBe("refuse");
     expect(decideAdmission(rules, full, entry({ priority: 2 })).kind).toBe("admit");
@@ -190,6 +197,13 @@ describe("admission", () => {
     const ages = { ...load, serviceMs: 1e9 };
     expect(decideAdmission(rulesOf(), ages, past)).toMatchObject({
       failure: { details: { retry_after_ms: 3_600_000 } },
+    });
+  });
+
+  it("adds scope and time to any refusal", () => {
+    expect(withRetry({ code: "x", message: "m", retryable: true }, "queue", 5).details).toEqual({
+      scope: "queue",
+      retry_after_ms: 5,
     });
   });
 

@@ -1,6 +1,8 @@
 import { formatDuration } from "../base/duration.ts";
+import { isJsonObject } from "../base/json.ts";
 import { type AdmissionRules, tenantRules } from "./admission-rules.ts";
 import { type Failure, failure } from "./errors.ts";
+import { queueFull, tenantQueueFull } from "./queue.ts";
 
 /** How full the queue is, and how fast it empties, as the door knows it: some moments old. */
 export interface Load {
@@ -54,17 +56,14 @@ export function decideAdmission(
   const waiting = queuedOf(load, of.tenant);
   const { waitMs } = of;
   if (own.maxQueued !== null && waiting >= own.maxQueued) {
-    const retryAfterMs = untilRoom(load, {
-      over: waiting - own.maxQueued + 1,
-      share: shareOf(rules, load, of),
-    });
-    const known = { waiting, limit: own.maxQueued, retryAfterMs };
-    return { kind: "refuse", scope: "tenant", failure: tenantFull(of.tenant, known) };
+    const full = tenantQueueFull({ tenant: of.tenant, queued: waiting, cap: own.maxQueued });
+    const retryAfterMs = roomAfter(rules, load, { tenant: of.tenant, over: waiting - own.maxQueued + 1 });
+    return { kind: "refuse", scope: "tenant", failure: withRetry(full, "tenant", retryAfterMs) };
   }
   if (load.queued >= rules.maxQueued && !canShed(load, of.priority)) {
-    const retryAfterMs = untilRoom(load, { over: load.queued - rules.maxQueued + 1, share: 1 });
-    const known = { waiting: load.queued, limit: rules.maxQueued, retryAfterMs };
-    return { kind: "refuse", scope: "queue", failure: queueFull(known) };
+    const full = queueFull({ queued: load.queued, cap: rules.maxQueued, priority: of.priority });
+    const retryAfterMs = roomAfter(rules, load, { tenant: null, over: load.queued - rules.maxQueued + 1 });
+    return { kind: "refuse", scope: "queue", failure: withRetry(full, "queue", retryAfterMs) };
   }
   const late = waitMs === null ? null : tooLate(of, waitMs);
   return late === null ? { kind: "admit", waitMs } : { kind: "refuse", scope: "deadline", failure: late };
@@ -121,17 +120,30 @@ function aheadOf(rules: AdmissionRules, load: Load, of: Pick<Entry, "tenant" | "
   return urgent + Math.min(same, fair);
 }
 
+/** When there will be room for `over` more runs, of a tenant by its share of the slots, or of all (`null`). ms. */
+export function roomAfter(
+  rules: AdmissionRules,
+  load: Load,
+  of: { readonly tenant: string | null; readonly over: number },
+): number {
+  const { serviceMs, slots } = load;
+  if (serviceMs === null || slots <= 0) return LEAST_RETRY_MS;
+  const share = of.tenant === null ? 1 : shareOf(rules, load, of.tenant);
+  return bounded((of.over * serviceMs) / (slots * share));
+}
+
 /** Of all that is drained, the part that goes to this tenant while the others have work too. */
-function shareOf(rules: AdmissionRules, load: Load, { tenant }: Pick<Entry, "tenant">): number {
+function shareOf(rules: AdmissionRules, load: Load, tenant: string): number {
   const busy = new Set([tenant, ...load.byTenant.map((one) => one.tenant)]);
   let all = 0;
   for (const one of busy) all += tenantRules(rules, one).weight;
   return tenantRules(rules, tenant).weight / all;
 }
 
-function untilRoom(load: Load, of: { readonly over: number; readonly share: number }): number {
-  if (load.serviceMs === null || load.slots <= 0) return LEAST_RETRY_MS;
-  return bounded((of.over * load.serviceMs) / (load.slots * of.share));
+/** A refusal with whose limit it met, and when to come again. */
+export function withRetry(why: Failure, scope: RefusalScope, retryAfterMs: number): Failure {
+  const details = isJsonObject(why.details) ? why.details : {};
+  return { ...why, details: { ...details, scope, retry_after_ms: retryAfterMs } };
 }
 
 function bounded(ms: number): number {
@@ -160,28 +172,6 @@ function tooLate(of: Entry & { readonly now: number }, waitMs: number): Failure 
       // The wait becomes shorter as the queue drains: by then a request with the same span would be in time.
       retry_after_ms: bounded(Math.max(byStart, byEnd)),
     },
-  );
-}
-
-interface Full {
-  readonly waiting: number;
-  readonly limit: number;
-  readonly retryAfterMs: number;
-}
-
-export function tenantFull(tenant: string, { waiting, limit, retryAfterMs }: Full): Failure {
-  return failure(
-    "tenant_queue_full",
-    `Tenant ${JSON.stringify(tenant)} has ${waiting} runs waiting; at most ${limit} may.`,
-    { scope: "tenant", tenant, queued: waiting, limit, retry_after_ms: retryAfterMs },
-  );
-}
-
-export function queueFull({ waiting, limit, retryAfterMs }: Full): Failure {
-  return failure(
-    "queue_full",
-    `${waiting} runs wait already, at most ${limit} may, and none of them is less urgent than this one.`,
-    { scope: "queue", queued: waiting, limit, retry_after_ms: retryAfterMs },
   );
 }
 

@@ -136,6 +136,33 @@ describe("promises", () => {
 });
 
 describe("what is turned away", () => {
+  it("less urgent work first, newest first, when the queue is full", async () => {
+    rules({ maxQueued: 3 });
+    const batch = [];
+    for (const name of ["one", "two"]) batch.push((await start({ class: "batch", title: name })).json());
+    const low = (await start({ class: "low" })).json();
+    const status = async (id: string) => (await call({ url: `/runs/${id}` })).json();
+    for (const urgent of ["two", "one", "low"]) {
+      expect((await start({ class: "urgent" })).statusCode, urgent).toBe(202);
+    }
+    expect((await start({ class: "urgent" })).json().error.code).toBe("queue_full");
+    expect((await start({ class: "high" })).statusCode).toBe(503);
+    for (const { id } of [...batch, low]) {
+      const ended = await status(id);
+      expect(ended).toMatchObject({ status: "failed", failure: { code: "dropped_low_priority" } });
+    }
+    const order = await Promise.all(
+      [batch[1], batch[0], low].map(async ({ id }) => (await status(id)).ended_at),
+    );
+    expect(order).toEqual([...order].sort());
+    const { here, dropped } = (await call({ url: "/v1/queue" })).json();
+    expect([here.dropped, dropped]).toEqual([3, 3]);
+    expect(door.events.filter(({ kind }) => kind === "dropped_low_priority").map(({ runs }) => runs)).toEqual(
+      [[batch[1].id], [batch[0].id], [low.id]],
+    );
+    expect((await call({ url: "/metrics" })).body).toContain("agent_runner_dropped_low_priority_total 3");
+  });
+
   it("by rate: of the tenant, of the principal; others are not touched", async () => {
     rules({ anyTenant: { ...any, rate: rarely(3), principalRate: rarely(2) } });
     expect((await start({}, as("acme", "ann"))).statusCode).toBe(202);
@@ -152,7 +179,12 @@ describe("what is turned away", () => {
     const bob = await start({}, as("acme", "bob"));
     expect(bob.json().error.details).toMatchObject({ scope: "tenant" });
     expect((await start({}, as("other", "ann"))).statusCode).toBe(202);
-    const act = { method: "POST", url: "/v1/act", headers: as("acme", "bob"), payload: { text: "hi" } } as const;
+    const act = {
+      method: "POST",
+      url: "/v1/act",
+      headers: as("acme", "bob"),
+      payload: { text: "hi" },
+    } as const;
     expect((await call(act)).json().error.code).toBe("rate_limited");
     expect((await call({ url: "/healthz", headers: as("acme", "ann") })).statusCode).toBe(200);
   });
@@ -169,8 +201,8 @@ describe("what is turned away", () => {
     expect(full.headers["retry-after"]).toBe("1");
     expect(full.json().error).toMatchObject({
       code: "tenant_queue_full",
-      message: 'Tenant "acme" has 2 runs waiting; at most 2 may.',
-      details: { scope: "tenant", queued: 2, limit: 2, retry_after_ms: 1_000 },
+      message: "tenant acme has 2 runs waiting; its cap is 2",
+      details: { scope: "tenant", queued: 2, cap: 2, retry_after_ms: 1_000 },
     });
     const again = await start({}, key);
     expect(again.json().id).toBe(first.json().id);
@@ -192,7 +224,7 @@ describe("what is turned away", () => {
       return answer.statusCode === 503 ? answer : null;
     });
     expect(full.statusCode).toBe(503);
-    expect(full.json().error).toMatchObject({ code: "queue_full", details: { scope: "queue", limit: 1 } });
+    expect(full.json().error).toMatchObject({ code: "queue_full", details: { scope: "queue", cap: 1 } });
     const queue = (await call({ url: "/v1/queue" })).json();
     expect(queue).toMatchObject({
       queued: 1,

@@ -20,7 +20,7 @@ import { type AdmissionRules, DEFAULT_RULES } from "../../src/domain/admission-r
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
-import { Desk } from "../../src/operations/admission/desk.ts";
+import { Desk, type DeskEvent } from "../../src/operations/admission/desk.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
 
 const USED = {
@@ -84,6 +84,8 @@ export interface House {
   readonly live: Live;
   readonly artifacts: ArtifactStore & { readonly kept: Map<string, Uint8Array> };
   readonly probes: Probe[];
+  /** What the desk turned away so far. */
+  readonly events: DeskEvent[];
   /** Exchange `current` to change the rules. */
   readonly rules: { current: AdmissionRules };
   readonly sqlite: SqliteStore;
@@ -181,12 +183,15 @@ export async function openHouse(
       rules: () => rules.current,
     }),
   };
+  const events: DeskEvent[] = [];
+  parts.desk.watch((event) => events.push(event));
   const greet = parts.definitions.parseWorkflow(GREET, "greet.yaml");
   if (!greet.ok) throw new Error(JSON.stringify(greet.diagnostics));
   await workflows.save({ workflow: greet.value, source: GREET, origin: "built-in", savedAt: clock.now() });
 
   return {
     parts,
+    events,
     rules,
     store,
     live,

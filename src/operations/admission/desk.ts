@@ -1,12 +1,11 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../contracts/metrics.ts";
 import type { RateAsk, RateLimitStore } from "../../contracts/rate-limit-store.ts";
-import type { QueueLoad, RunReader } from "../../contracts/run-store.ts";
+import type { RunReader } from "../../contracts/run-store.ts";
 import {
   decideAdmission,
   type Entry,
   estimateWait,
-  type Load,
   type RefusalScope,
   type Verdict,
 } from "../../domain/admission.ts";
@@ -15,7 +14,7 @@ import { type Failure, failure, ok, type Result } from "../../domain/errors.ts";
 import { type Rate, rateTerms } from "../../domain/rate-limit.ts";
 import type { Caller } from "../caller.ts";
 import { ExpectedTimes } from "./expected-time.ts";
-import { RecentLoad } from "./recent-load.ts";
+import { RecentLoad, type Seen } from "./recent-load.ts";
 
 /** Something that was turned away, or gave way. */
 export interface DeskEvent {
@@ -77,8 +76,14 @@ export class Desk {
     return this.#parts.rules();
   }
 
-  load(): Promise<{ readonly load: Load; readonly store: QueueLoad }> {
+  /** Some moments old at most. */
+  load(): Promise<Seen> {
     return this.#load.get();
+  }
+
+  /** As it is now. */
+  freshLoad(): Promise<Seen> {
+    return this.#load.fresh();
   }
 
   /** Counts one request against the rates of the tenant and the principal. */

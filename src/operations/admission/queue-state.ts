@@ -33,7 +33,7 @@ export interface QueueState {
 /** How full the queue is, how long it takes, and what was turned away. */
 export function queueState(parts: Pick<Parts, "desk">): Promise<Result<QueueState>> {
   return asResult(async () => {
-    const { load, store } = await parts.desk.load();
+    const { load, store } = await parts.desk.freshLoad();
     const rules = parts.desk.rules();
     return ok({
       store,

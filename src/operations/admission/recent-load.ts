@@ -5,9 +5,19 @@ import { type Entry, type Load, withOneMore } from "../../domain/admission.ts";
 export const RECENT_LOAD = {
   /** Asked for anew, while the old one still answers, from this age on. */
   freshMs: 50,
-  /** Nobody is answered by an older one, if the store gives another. */
-  staleMs: 1_000,
+  /** From this age on, whoever asks waits for the new one, for a while. */
+  staleMs: 100,
+  waitMs: 25,
+  /** Nobody is answered by an older one, however long the store takes. */
+  voidMs: 2_000,
 } as const;
+
+export interface Seen {
+  /** With what this process let in since. */
+  readonly load: Load;
+  /** As the store said it. */
+  readonly store: QueueLoad;
+}
 
 /**
  * The load of the queue, read at most every `RECENT_LOAD.freshMs` however many ask, and with what this process let
@@ -26,21 +36,40 @@ export class RecentLoad {
   }
 
   /** Rejects only when there is no recent one and the store does not answer. */
-  async get(): Promise<{ readonly load: Load; readonly store: QueueLoad }> {
+  async get(): Promise<Seen> {
     const age = Math.abs(this.#parts.clock.now() - this.#readAt);
     if (age > RECENT_LOAD.freshMs) {
       const reading = this.#read();
-      if (age > RECENT_LOAD.staleMs) await reading;
+      if (age > RECENT_LOAD.voidMs) await reading;
+      else if (age > RECENT_LOAD.staleMs) await this.#within(reading);
       // Whoever is answered by the old one need not hear that the new one did not come.
       else reading.catch(() => undefined);
     }
-    if (this.#known === null || this.#grown === null) throw new Error("the load was read and is not there");
-    return { load: this.#grown, store: this.#known };
+    return this.#seen();
+  }
+
+  /** As it is now; many who ask at once are answered by one look. */
+  async fresh(): Promise<Seen> {
+    await this.#read();
+    return this.#seen();
   }
 
   /** Something was let in. */
   add(entry: Pick<Entry, "tenant" | "priority">): void {
     if (this.#grown !== null) this.#grown = withOneMore(this.#grown, entry);
+  }
+
+  #seen(): Seen {
+    if (this.#known === null || this.#grown === null) throw new Error("the load was read and is not there");
+    return { load: this.#grown, store: this.#known };
+  }
+
+  /** A busy store must not make refusals slow. */
+  async #within(reading: Promise<void>): Promise<void> {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#parts.clock.after(RECENT_LOAD.waitMs, resolve);
+    await Promise.race([reading.catch(() => undefined), over]);
+    cancel();
   }
 
   #read(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Admission } from "../../contracts/run-store.ts";
-import type { RefusalScope } from "../../domain/admission.ts";
+import { type RefusalScope, roomAfter, withRetry } from "../../domain/admission.ts";
 import { classOf, tenantRules } from "../../domain/admission-rules.ts";
 import { type Failure, fail, ok, type Result } from "../../domain/errors.ts";
 import type { RunSummary } from "../../domain/run.ts";
@@ -56,21 +56,20 @@ const SCOPES: Readonly<Record<string, RefusalScope>> = {
   queue_full: "queue",
   concurrency_conflict: "concurrency",
 };
-/** As the door's own refusals where the queue filled up between its look and the store's. */
-const SOON_MS = 1_000;
 
 /** What the store refused is counted as what the door refuses. */
-function refused(parts: Needs, { request }: Asked, why: Failure): Result<never> {
+async function refused(parts: Needs, { request }: Asked, why: Failure): Promise<Result<never>> {
   const scope = SCOPES[why.code];
   if (scope === undefined) return { ok: false, failure: why };
+  const { tenant } = request;
   const rules = parts.desk.rules();
-  const told = withRetryAfter(why, scope);
-  const of = { tenant: request.tenant, class: request.sla?.class ?? classOf(rules, request.priority) };
+  const { load } = await parts.desk.load();
+  const told = withRetry(
+    why,
+    scope,
+    roomAfter(rules, load, { tenant: scope === "tenant" ? tenant : null, over: 1 }),
+  );
+  const of = { tenant, class: request.sla?.class ?? classOf(rules, request.priority) };
   parts.desk.refused(scope, told, of);
   return { ok: false, failure: told };
-}
-
-function withRetryAfter(why: Failure, scope: RefusalScope): Failure {
-  const details = typeof why.details === "object" && why.details !== null ? why.details : {};
-  return { ...why, details: { ...details, scope, retry_after_ms: SOON_MS } };
 }
