@@ -97,6 +97,20 @@ describe("the estimated wait", () => {
     expect(estimateWait(rulesOf(), load, entry({ tenant: "new" }))).toBe((1 + 1 + 1 + 1) * 250);
   });
 
+  it("counts on more urgent work that keeps coming", () => {
+    const arriving = [
+      { priority: 0, perSecond: 2 },
+      { priority: 5, perSecond: 9 },
+      { priority: 9, perSecond: 9 },
+    ];
+    // Four slots drain four runs a second; urgent ones take half of that.
+    const load = loadOf([["a", 5, 39]], { arriving });
+    expect(estimateWait(rulesOf(), load, entry())).toBe(20_000);
+    expect(estimateWait(rulesOf(), load, entry({ priority: 0 }))).toBe(250);
+    const flood = loadOf([["a", 5, 39]], { arriving: [{ priority: 0, perSecond: 900 }] });
+    expect(estimateWait(rulesOf(), flood, entry())).toBe(200_000);
+  });
+
   it("counts the tenant's own cap of running runs", () => {
     const capped = rulesOf({ tenants: { a: { maxRunning: 1 } } });
     const load = loadOf([["a", 5, 5]], { leased: 1, slots: 100 });

@@ -20,6 +20,8 @@ export interface Load {
   readonly slots: number;
   /** How long a run keeps a slot, on average; `null` while nobody knows. */
   readonly serviceMs: number | null;
+  /** How many runs of a priority come a second, where that is known: more urgent ones will go before. */
+  readonly arriving?: readonly { readonly priority: number; readonly perSecond: number }[];
 }
 
 /** A run at the door. */
@@ -45,6 +47,9 @@ export type Verdict =
 /** Asked to come again no sooner than this where nothing better is known. */
 const LEAST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 3_600_000;
+const SECOND_MS = 1_000;
+/** However much urgent work comes, less urgent work is taken to have so much of the slots. */
+const LEAST_LEFT_OVER = 0.05;
 
 /** Whether a run is let in, by what is known at the door; the store counts again, exactly. Pure. */
 export function decideAdmission(
@@ -81,7 +86,8 @@ function queuedOf(load: Load, tenant: string): number {
 /**
  * How long a run that comes now waits: what is ahead of it times the measured service time, over the live slots.
  * Ahead are all runs of more urgent classes, its tenant's own of its class, and of other tenants as many as fair share
- * lets go before. `null` without a live worker or a measured time. ms.
+ * lets go before; and more urgent ones that come while it waits take their part of the slots. `null` without a live
+ * worker or a measured time. ms.
  */
 export function estimateWait(
   rules: AdmissionRules,
@@ -96,10 +102,17 @@ export function estimateWait(
   const tight = maxRunning !== null && maxRunning < slots;
   if (ahead < free && !tight) return 0;
   if (serviceMs === null) return null;
-  const inQueue = ahead < free ? 0 : ((ahead - free + 1) * serviceMs) / slots;
+  const inQueue = ahead < free ? 0 : ((ahead - free + 1) * serviceMs) / (slots * leftOver(load, of.priority));
   // Its own tenant's cap may hold it back longer than the others do.
   const inTenant = tight ? (queuedOf(load, of.tenant) * serviceMs) / maxRunning : 0;
   return Math.round(Math.max(inQueue, inTenant));
+}
+
+/** Of the slots, the part that more urgent work leaves: as in any queue with priorities, 1 - its load. */
+function leftOver({ arriving = [], slots, serviceMs }: Load, priority: number): number {
+  const urgent = arriving.reduce((sum, one) => sum + (one.priority < priority ? one.perSecond : 0), 0);
+  const drained = (slots * SECOND_MS) / Math.max(1, serviceMs ?? 0);
+  return Math.max(LEAST_LEFT_OVER, 1 - urgent / drained);
 }
 
 function aheadOf(rules: AdmissionRules, load: Load, of: Pick<Entry, "tenant" | "priority">): number {

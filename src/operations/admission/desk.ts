@@ -8,9 +8,11 @@ import {
   estimateWait,
   type RefusalScope,
   type Verdict,
+  withRetry,
 } from "../../domain/admission.ts";
 import { type AdmissionRules, classOf, tenantRules } from "../../domain/admission-rules.ts";
 import { type Failure, failure, ok, type Result } from "../../domain/errors.ts";
+import { LIMITS } from "../../domain/limits.ts";
 import { type Rate, rateTerms } from "../../domain/rate-limit.ts";
 import type { Caller } from "../caller.ts";
 import { ExpectedTimes } from "./expected-time.ts";
@@ -50,6 +52,8 @@ export interface DeskParts {
   readonly rates: RateLimitStore;
   readonly metrics: Metrics;
 }
+
+const BUSY_RETRY_MS = 1_000;
 
 /**
  * Where work is let in or turned away, before the store is asked to take it. One per process: it remembers the load
@@ -110,10 +114,17 @@ export class Desk {
     const waitMs = estimateWait(rules, load, entry);
     // Caps by what the store said: what was let in since might be counted twice, and nobody is refused for that.
     const verdict = decideAdmission(rules, store, { ...entry, expectedMs, now, waitMs });
-    if (verdict.kind === "refuse") {
-      this.refused(verdict.scope, verdict.failure, { tenant: entry.tenant, class: this.#classOf(entry) });
+    const busy = this.#load.entering >= LIMITS.admissionsEntering ? storeBusy() : null;
+    const settled = busy ?? verdict;
+    if (settled.kind === "refuse") {
+      this.refused(settled.scope, settled.failure, { tenant: entry.tenant, class: this.#classOf(entry) });
     }
-    return verdict;
+    return settled;
+  }
+
+  /** Counts a run that is on its way into the store; what is given back is called with the store's answer. */
+  enter(entry: Pick<Entry, "tenant" | "priority">): (taken: boolean) => void {
+    return this.#load.enter(entry);
   }
 
   /** The wait of a run that came now; `null` when nobody can tell. */
@@ -122,7 +133,6 @@ export class Desk {
   }
 
   admitted(entry: Pick<Entry, "tenant" | "priority">, dropped: readonly string[]): void {
-    this.#load.add(entry);
     this.#admitted += 1;
     this.#parts.metrics.count("admissions_total", { class: this.#classOf(entry) });
     if (dropped.length === 0) return;
@@ -173,6 +183,15 @@ export class Desk {
   #tell(event: DeskEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** A store that is slow to write must not gather requests without end. */
+function storeBusy(): Extract<Verdict, { kind: "refuse" }> {
+  const why = failure(
+    "unavailable",
+    `${LIMITS.admissionsEntering} runs wait for the store to take them; this one was not accepted.`,
+  );
+  return { kind: "refuse", scope: "queue", failure: withRetry(why, "queue", BUSY_RETRY_MS) };
 }
 
 type KeyedRate = RateAsk & { readonly scope: "tenant" | "principal"; readonly rate: Rate };

@@ -43,12 +43,22 @@ export async function admitRun(parts: Needs, asked: Asked): Promise<Result<Start
   const rules = parts.desk.rules();
   const { weight, maxQueued } = tenantRules(rules, tenant);
   const caps = { queue: rules.maxQueued, tenant: maxQueued };
-  const [admitted] = await parts.store.admit([{ ...asked, weight, caps }]);
+  const settle = parts.desk.enter(entry);
+  const admitted = await admitOne(parts, { ...asked, weight, caps }).catch((error: unknown) => {
+    settle(false);
+    throw error;
+  });
+  settle(admitted?.kind === "created");
   if (!admitted) return fail("internal", "The store gave no answer to an admission.");
   if (admitted.kind === "refused") return refused(parts, asked, admitted.failure);
   if (admitted.kind === "created") parts.desk.admitted(entry, admitted.dropped ?? []);
   const run = await findRun(parts, admitted.id);
   return run.ok ? ok({ run: run.value, created: admitted.kind === "created" }) : run;
+}
+
+async function admitOne({ store }: Pick<Parts, "store">, admission: Admission) {
+  const [admitted] = await store.admit([admission]);
+  return admitted;
 }
 
 const SCOPES: Readonly<Record<string, RefusalScope>> = {
