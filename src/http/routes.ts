@@ -8,11 +8,14 @@ import { healthRoutes } from "./routes/health.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
+import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
   actRoutes,
+  taskRoutes,
   runRoutes,
   runMessageRoutes,
   eventRoutes,
@@ -21,6 +24,7 @@ const FAMILIES = [
   workflowRoutes,
   catalogRoutes,
   queueRoutes,
+  scheduleRoutes,
   workerRoutes,
   healthRoutes,
 ];

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builtInActions, TOOL_NAMES } from "../../src/adapters/definitions/built-in.suite.ts";
+import { createCalendar } from "../../src/adapters/definitions/calendar.ts";
 import { createDefinitions } from "../../src/adapters/definitions/definitions.ts";
 import { checkInputs } from "../../src/adapters/definitions/inputs.ts";
 import { createExpressions } from "../../src/adapters/expressions/cel.ts";
@@ -109,7 +110,7 @@ export async function openHouse(
 ): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "house-"));
   const sqlite = await openSqliteStore({ path: join(folder, "test.db"), clock, beats: "thread" });
-  const { store, workflows } = sqlite;
+  const { store, workflows, schedules } = sqlite;
   const reader: RunReader = { ...sqlite.reader, load: async (now) => seen(await sqlite.reader.load(now)) };
   const live = createLive();
   const kept = new Map<string, Uint8Array>();
@@ -137,6 +138,8 @@ export async function openHouse(
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts,
     definitions: createDefinitions({
       actions: builtInActions(),

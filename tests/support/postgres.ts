@@ -207,7 +207,7 @@ export async function emptyDatabase(url: string): Promise<void> {
     ];
     // The laws forbid it: a replica's triggers are silent.
     await client.query(`SET session_replication_role = replica;
-      ${[...tables, "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
+      ${[...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
       DELETE FROM lane WHERE id <> 0;
       DELETE FROM counter; INSERT INTO counter (shard) SELECT generate_series(0, 63);
       ALTER SEQUENCE fence RESTART; ALTER SEQUENCE run_no RESTART; ALTER SEQUENCE arrival RESTART`);

@@ -5,6 +5,7 @@ import { liveRelaySuite } from "../../../contracts/live-relay.suite.ts";
 import { rateLimitStoreSuite } from "../../../contracts/rate-limit-store.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openPostgresStore } from "./open.ts";
 
@@ -34,21 +35,7 @@ const maker: StoreMaker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
-rateLimitStoreSuite("postgres", async () => {
-  const processes = await Promise.all(
-    [1, 2, 3].map(() => openPostgresStore({ url, clock: realClock, beats: "none" })),
-  );
-  const [store, ...others] = processes.map(({ rates }) => rates);
-  if (store === undefined) throw new Error("no store");
-  return {
-    store,
-    others,
-    async close() {
-      for (const one of processes) await one.close();
-      await emptyDatabase(url);
-    },
-  };
-});
+scheduleStoreSuite(maker);
 liveRelaySuite({
   name: "postgres",
   async open() {
@@ -64,4 +51,19 @@ liveRelaySuite({
       },
     };
   },
+});
+rateLimitStoreSuite("postgres", async () => {
+  const processes = await Promise.all(
+    [1, 2, 3].map(() => openPostgresStore({ url, clock: realClock, beats: "none" })),
+  );
+  const [store, ...others] = processes.map(({ rates }) => rates);
+  if (store === undefined) throw new Error("no store");
+  return {
+    store,
+    others,
+    async close() {
+      for (const one of processes) await one.close();
+      await emptyDatabase(url);
+    },
+  };
 });
