@@ -175,26 +175,26 @@ describe("admission", () => {
 
   it("refuses what would begin too late", () => {
     const load = loadOf([["a", 5, 39]]);
-    expect(decideAdmission(rulesOf(), load, entry({ startBy: 110_001 })).kind).toBe("admit");
+    expect(decideAdmission(rulesOf(), load, entry({ startBy: 112_501 })).kind).toBe("admit");
     expect(decideAdmission(rulesOf(), load, entry({ startBy: 105_000 }))).toMatchObject({
       scope: "deadline",
       failure: {
         code: "deadline_unmeetable",
         message: "start_by is in 5.0s, but the run would wait about 10.0s; it was not accepted.",
-        details: { what: "start_by", estimated_wait_ms: 10_000, expected_ms: null, retry_after_ms: 5_001 },
+        details: { what: "start_by", estimated_wait_ms: 10_000, expected_ms: null, retry_after_ms: 7_501 },
       },
     });
   });
 
   it("refuses what would end too late, by what its workflow is known to take", () => {
     const load = loadOf([["a", 5, 39]]);
-    const short = entry({ deadlineAt: 112_000 });
+    const short = entry({ deadlineAt: 114_000 });
     expect(decideAdmission(rulesOf(), load, short).kind).toBe("admit");
     const verdict = decideAdmission(rulesOf(), load, { ...short, expectedMs: 3_000 });
     expect(verdict).toMatchObject({
       failure: {
         message: expect.stringContaining("would wait about 10.0s and takes 3.0s"),
-        details: { what: "deadline", retry_after_ms: 1_001 },
+        details: { what: "deadline", retry_after_ms: 1_501 },
       },
     });
     const both = entry({ deadlineAt: 101_000, startBy: 109_000 });
@@ -206,7 +206,7 @@ describe("admission", () => {
     });
     const past = entry({ startBy: 1_000 });
     expect(decideAdmission(rulesOf(), load, past)).toMatchObject({
-      failure: { message: expect.stringContaining("in 0ms"), details: { retry_after_ms: 109_001 } },
+      failure: { message: expect.stringContaining("in 0ms"), details: { retry_after_ms: 111_501 } },
     });
     const ages = { ...load, serviceMs: 1e9 };
     expect(decideAdmission(rulesOf(), ages, past)).toMatchObject({

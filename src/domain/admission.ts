@@ -48,6 +48,8 @@ export type Verdict =
 const LEAST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 3_600_000;
 const SECOND_MS = 1_000;
+/** An estimate is missed as often as it is kept; a promise should be kept, so that much more is reckoned with. */
+const SAFETY = 1.25;
 /** However much urgent work comes, less urgent work is taken to have so much of the slots. */
 const LEAST_LEFT_OVER = 0.05;
 
@@ -164,7 +166,7 @@ function bounded(ms: number): number {
 }
 
 function tooLate(of: Entry & { readonly now: number }, waitMs: number): Failure | null {
-  const start = of.now + waitMs;
+  const start = of.now + Math.round(waitMs * SAFETY);
   const end = start + (of.expectedMs ?? 0);
   const byStart = of.startBy === null ? 0 : start - of.startBy + 1;
   const byEnd = of.deadlineAt === null ? 0 : end - of.deadlineAt + 1;

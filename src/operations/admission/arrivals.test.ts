@@ -11,5 +11,5 @@ it("counts a window of seconds, by priority, and forgets", () => {
   ]);
   expect(arrivals.perSecond(60_000)).toEqual([]);
   arrivals.add(0, 1_000);
-  expect(arrivals.perSecond(1_000)).toEqual([{ priority: 0, perSecond: 0.6 }]);
+  expect(arrivals.perSecond(1_000)).toEqual([{ priority: 0, perSecond: 3 }]);
 });

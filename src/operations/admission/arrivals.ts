@@ -19,11 +19,15 @@ export class Arrivals {
 
   perSecond(now: number): readonly { readonly priority: number; readonly perSecond: number }[] {
     const since = now / SECOND - WINDOW_S;
+    let first = now / SECOND;
     const sums = new Map<number, number>();
     for (const [second, counts] of this.#seconds) {
       if (second < since || second * SECOND > now) continue;
+      first = Math.min(first, second);
       for (const [priority, count] of counts) sums.set(priority, (sums.get(priority) ?? 0) + count);
     }
-    return [...sums].map(([priority, count]) => ({ priority, perSecond: count / WINDOW_S }));
+    // A flood that has just begun is not thinned by the silence before it.
+    const seconds = Math.min(WINDOW_S, Math.max(1, now / SECOND - first));
+    return [...sums].map(([priority, count]) => ({ priority, perSecond: count / seconds }));
   }
 }
