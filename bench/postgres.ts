@@ -1,12 +1,22 @@
-// Figures of the PostgreSQL store: node bench/postgres.ts [--url postgres://…] [--ms 3000] [--backlog 1000000]
+// Figures of the PostgreSQL store: npm run bench -- postgres, or node bench/postgres.ts [--url postgres://…] [--ms 3000] [--backlog 1000000]
 // Without an address it starts a server of its own, with every commit on disk.
 import { parseArgs } from "node:util";
 import pg from "pg";
 import { openPostgresStore, type PostgresStore } from "../src/adapters/store/postgres/open.ts";
 import { startPostgres } from "../tests/support/postgres.ts";
-import { claims, commits, fillBacklog, type StoreMeasure, WORKER, wholeRuns } from "./store.ts";
+import {
+  claims,
+  commits,
+  fillBacklog,
+  PARKED,
+  parkedSql,
+  type StoreMeasure,
+  WORKER,
+  wholeRuns,
+} from "./store.ts";
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     url: { type: "string" },
     ms: { type: "string", default: "3000" },
@@ -34,11 +44,23 @@ async function fillQueue(url: string, runs: number): Promise<void> {
   await client.query("SET session_replication_role = replica");
   await client.query(`WITH made AS (
       INSERT INTO run (no, id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title, created_at)
-      SELECT n, 'waiting_' || n, 'tenant' || n % 50, 'default', 2, n, 'bench', '1', 'h', 'A waiting run', n
+      SELECT n, 'waiting_' || n, 'tenant' || n % 1000, 'default', 2, n, 'bench', '1', 'h', 'A waiting run', n
       FROM (SELECT nextval('run_no') AS n FROM generate_series(1, ${runs})) AS numbers RETURNING no, priority, vt)
     INSERT INTO ready (priority, vt, run_no) SELECT priority, vt, no FROM made`);
   await client.query(`UPDATE counter SET ready = ready + ${runs}, queued = queued + ${runs} WHERE shard = 0`);
   await client.query("VACUUM ANALYZE run, ready");
+  await client.end();
+}
+
+async function fillParked(url: string, runs: number): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("SET session_replication_role = replica");
+  for (const text of parkedSql(runs, "true")) await client.query(text);
+  await client.query(
+    `UPDATE counter SET parked = parked + ${runs}, queued = queued + ${runs} WHERE shard = 0`,
+  );
+  await client.query("VACUUM ANALYZE run, parked, run_slot, slot");
   await client.end();
 }
 
@@ -73,6 +95,8 @@ async function measure(url: string, opened: PostgresStore): Promise<void> {
   show(await claims(opened, `claim 32 of ${SMALL_BACKLOG.toLocaleString("en")} ready`, ms));
   await fillQueue(url, backlog - SMALL_BACKLOG);
   show(await claims(opened, `claim 32 of ${backlog.toLocaleString("en")} ready`, ms));
+  await fillParked(url, PARKED);
+  show(await claims(opened, `  … beside ${PARKED.toLocaleString("en")} put aside`, ms));
 }
 
 const server = values.url === undefined ? await startPostgres({ fast: false }) : null;

@@ -40,12 +40,17 @@ export const WORKER = {
   slots: RUNS_AT_A_TIME,
 };
 
+/** Tenants that a backlog is of. */
+const TENANTS = 1_000;
+/** Runs put aside for full slots below the largest backlog. */
+export const PARKED = 100_000;
+
 let admitted = 0;
 
-function admission(): Admission {
+function admission(tenant = "default"): Admission {
   admitted += 1;
   const workflow = { name: "bench", version: "1", hash: "b".repeat(64) };
-  const placed = { tenant: "default", queue: "default", priority: 2, deadlineAt: null, parent: null };
+  const placed = { tenant, queue: "default", priority: 2, deadlineAt: null, parent: null };
   return {
     id: `run_${String(admitted).padStart(12, "0")}`,
     request: { workflow, inputs: { n: admitted }, title: "A run of the bench", ...placed },
@@ -147,7 +152,7 @@ async function rawLimit(folder: string, batch: number, ms: number): Promise<Stor
 }
 
 async function claimAll(benched: Benched, runs: number): Promise<readonly Claim[]> {
-  await benched.store.admit(Array.from({ length: runs }, admission));
+  await benched.store.admit(Array.from({ length: runs }, () => admission()));
   return (await benched.store.claim({ worker: WORKER.id, limit: runs })) ?? [];
 }
 
@@ -218,8 +223,34 @@ function fillHistory(path: string, runs: number): void {
 
 export async function fillBacklog(benched: Benched, runs: number): Promise<void> {
   for (let left = runs; left > 0; left -= 5_000) {
-    await benched.store.admit(Array.from({ length: Math.min(left, 5_000) }, admission));
+    const batch = Array.from({ length: Math.min(left, 5_000) }, (_, n) => admission(`tenant${n % TENANTS}`));
+    await benched.store.admit(batch);
   }
+}
+
+/** Statements that put runs aside by hand, for either database: what caps leave behind in a busy week. */
+export function parkedSql(runs: number, yes: "1" | "true"): readonly string[] {
+  const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${runs})`;
+  const from = "1000000000";
+  return [
+    `${numbers} INSERT INTO run (no, id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title, created_at, gated)
+     SELECT ${from} + i, 'parked_' || i, 'tenant' || (i % ${TENANTS}), 'default', 2, i, 'bench', '1', 'h', 'A run', i, ${yes} FROM n`,
+    `${numbers} INSERT INTO slot (key, cap) SELECT 'tenant:' || i, 5 FROM n WHERE i <= ${TENANTS}`,
+    `${numbers} INSERT INTO run_slot (run_no, key, cap, hold) SELECT ${from} + i, 'tenant:' || (1 + i % ${TENANTS}), 5, 'lease' FROM n`,
+    `${numbers} INSERT INTO parked (key, lane, priority, vt, run_no) SELECT 'tenant:' || (1 + i % ${TENANTS}), 0, 2, i, ${from} + i FROM n`,
+  ];
+}
+
+function fillParked(path: string, runs: number): void {
+  const db = new DatabaseSync(path);
+  const triggers = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
+  db.exec("PRAGMA synchronous = OFF; BEGIN");
+  for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
+  for (const statement of parkedSql(runs, "1")) db.exec(statement);
+  db.exec(`UPDATE counter SET value = value + ${runs} WHERE name IN ('parked', 'queued')`);
+  for (const { sql } of triggers) db.exec(String(sql));
+  db.exec("COMMIT");
+  db.close();
 }
 
 function bytesOf(path: string): number {
@@ -272,6 +303,11 @@ export async function benchStore(options: StoreBenchOptions): Promise<StoreRepor
     measures.push(await claims(sqlite, "claim 32 of 10,000 ready", ms));
     await fillBacklog(sqlite, backlog - 10_000);
     measures.push(await claims(sqlite, `claim 32 of ${backlog.toLocaleString("en")} ready`, ms));
+    await sqlite.close();
+    fillParked(path, PARKED);
+    sqlite = await openBench(path);
+    const beside = `claim 32 of ${backlog.toLocaleString("en")} ready, ${PARKED.toLocaleString("en")} put aside`;
+    measures.push(await claims(sqlite, beside, ms));
     await sqlite.close();
     if (history > 0) {
       const old = join(folder, "old.db");

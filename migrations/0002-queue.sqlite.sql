@@ -8,13 +8,12 @@ ALTER TABLE worker ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
 INSERT INTO counter (name, value) VALUES
   ('parked', 0), ('dropped', 0), ('refused_queue', 0), ('refused_tenant', 0), ('refused_conflict', 0);
 
--- One row for each set of labels that a run ever needed: a worker claims from the lanes it has all labels of.
+-- One row for each set of labels that a run ever needed: a worker claims from the lanes it has all labels of. Lane 0
+-- is that of runs which need none, and has no row.
 CREATE TABLE lane (
-  id     INTEGER PRIMARY KEY,
+  id     INTEGER PRIMARY KEY CHECK (id > 0),
   labels TEXT NOT NULL UNIQUE
 ) STRICT;
-
-INSERT INTO lane (id, labels) VALUES (0, '[]');
 
 -- Each tenant's clock in each class (see domain/fair-share.ts), and how many of its runs have not begun.
 CREATE TABLE share (

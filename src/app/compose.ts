@@ -141,7 +141,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   });
   catalog.agents = library.agents;
   const front = await createFront(config, { database, clock: database.clock, log });
-  const built = { artifacts, definitions, gateway, mediator, library, front };
+  const built = { artifacts, definitions, expressions, gateway, mediator, library, front };
   const operations = operationsOf({ config, ground, ...built });
   await saveWorkflows(database, library);
   const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
@@ -215,6 +215,7 @@ function operationsOf(of: {
   readonly ground: Ground;
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
+  readonly expressions: Parts["expressions"];
   readonly gateway: ModelGateway;
   readonly mediator: Mediator;
   readonly library: Library;
@@ -235,6 +236,7 @@ function operationsOf(of: {
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,
+    expressions: of.expressions,
     agents: async () => agents,
     gateway: of.gateway,
     mediator: of.mediator,

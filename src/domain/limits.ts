@@ -44,6 +44,8 @@ export const LIMITS = {
   /** Slots of one run, and characters of a slot's key. */
   slotsPerRun: 16,
   slotKeyChars: 400,
+  /** Most runs that one slot may have room for. */
+  slotLimit: 100_000,
   /** Open runs of one slot that a newcomer takes the place of at once. */
   slotUsers: 1_000,
   /** Runs of one process that wait for the store to take them. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from "../base/json.ts";
+import type { Slot } from "./fact.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Trigger } from "./schedule.ts";
 
@@ -35,6 +36,14 @@ export interface StepSpec {
   readonly outputs?: Readonly<Record<string, string>>;
 }
 
+/** How many runs may go on at a time, and what happens to one that would be too many. */
+export interface Concurrency {
+  /** A text that may hold `${{ … }}` over `inputs` and `run`: one key for all who name it; `null` is the workflow itself. */
+  readonly key: string | null;
+  readonly limit: number;
+  readonly onConflict: Slot["onConflict"];
+}
+
 /** A named, versioned, hashed graph of steps. The hash covers everything but the hash. */
 export interface Workflow {
   readonly name: string;
@@ -52,6 +61,9 @@ export interface Workflow {
   readonly outputs: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly maxParallel: number;
+  /** Labels that a worker must all have; absent means any worker. */
+  readonly runsOn?: readonly string[];
+  readonly concurrency?: Concurrency;
   readonly steps: readonly StepSpec[];
 }
 

@@ -15,7 +15,7 @@ import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
-import type { Workflow } from "../domain/workflow.ts";
+import type { Expressions, Workflow } from "../domain/workflow.ts";
 import type { Desk } from "./admission/desk.ts";
 import type { Steering } from "./fleet/steering.ts";
 import type { IntentJudge } from "./intake/judge.ts";
@@ -43,6 +43,8 @@ export interface Parts {
   readonly definitions: Definitions;
   /** Against the workflow's `inputs` schema; the value has the defaults filled in. */
   readonly checkInputs: (workflow: Workflow, inputs: Json) => Result<Json>;
+  /** Fills in what a workflow's `concurrency` mentions. */
+  readonly expressions: Expressions;
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
   /** Reads loosely written tasks; without one rules do. */

@@ -147,6 +147,7 @@ export async function openHouse(
       toolNames: TOOL_NAMES,
     }),
     checkInputs,
+    expressions: createExpressions(),
     agents: async () => [AGENT],
     gateway: {
       providers: async () => [

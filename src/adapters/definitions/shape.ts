@@ -102,6 +102,51 @@ const onFailure = z
   )
   .meta({ description: "What happens when the step has failed for good; `fail` ends the run." });
 
+const LABEL = /^[A-Za-z0-9][A-Za-z0-9._=/:-]*$/;
+const WANT_LABEL = `a label such as gpu or os=linux, at most ${LIMITS.labelChars} characters`;
+const label = z
+  .string(want(WANT_LABEL))
+  .regex(LABEL, want(WANT_LABEL))
+  .max(LIMITS.labelChars, want(WANT_LABEL));
+const runsOn = z
+  .union(
+    [label, z.array(label, want("a list of labels")).min(1, want("at least one label")).max(LIMITS.labels)],
+    want("a label or a list of labels"),
+  )
+  .meta({ description: "Labels that a worker must all have to drive the run; absent means any worker." });
+
+const CONFLICTS = ["queue", "cancel_older", "reject"] as const;
+const most = count("how many runs at a time, from 1", LIMITS.slotLimit);
+const concurrency = z
+  .union(
+    [
+      most,
+      z.strictObject(
+        {
+          key: z
+            .string(want("a text, with or without `${{ }}`"))
+            .min(1, want("a text, with or without `${{ }}`"))
+            .max(LIMITS.slotKeyChars, want(`at most ${LIMITS.slotKeyChars} characters`))
+            .optional()
+            .meta({
+              description:
+                "What is shared, held until the run ends; may mention `inputs` and `run`. Absent: the workflow itself.",
+            }),
+          limit: most.optional().meta({ description: "How many runs at a time; 1." }),
+          on_conflict: z
+            .enum(CONFLICTS, want(`one of ${CONFLICTS.join(", ")}`))
+            .optional()
+            .meta({
+              description: "Whether one too many waits, takes the place of older ones, or is refused.",
+            }),
+        },
+        want("a number of runs, or a mapping with `key`, `limit` and `on_conflict`"),
+      ),
+    ],
+    want("a number of runs, or a mapping with `key`, `limit` and `on_conflict`"),
+  )
+  .meta({ description: "How many runs may go on at the same time." });
+
 const step = z.strictObject(
   {
     id: stepId.meta({ description: "Unique in the workflow; `steps.<id>` in expressions." }),
@@ -177,6 +222,8 @@ export const workflowShape = z.strictObject(
     max_parallel: count("how many steps at the same time, from 1", LIMITS.runParallelSteps)
       .optional()
       .meta({ description: `Steps performed at the same time; ${LIMITS.runParallelSteps}.` }),
+    runs_on: runsOn.optional(),
+    concurrency: concurrency.optional(),
     steps: z
       .array(step, want("a list of steps"))
       .min(1, want("at least one step"))

@@ -65,6 +65,41 @@ const rows: Readonly<Record<string, Row>> = {
   "an unknown anchor": { text: `name: ⟦*nowhere\n`, path: "", message: "nowhere" },
   "a complex key": { text: `? ⟦[a]\n: b\n`, path: "", message: "cannot be a key" },
   "a key that would be a prototype": { text: `⟦__proto__: 1\n`, path: "", message: "cannot be a key" },
+  "a label that is none": {
+    text: `${HEAD}runs_on: [gpu, ⟦"no space"]\n${STEP}`,
+    path: "runs_on[1]",
+    message: "no space",
+    expected: "a label such as gpu or os=linux",
+  },
+  "no label at all": {
+    text: `${HEAD}runs_on: ⟦[]\n${STEP}`,
+    path: "runs_on",
+    message: "",
+    expected: "one label",
+  },
+  "room for nobody": {
+    text: `${HEAD}concurrency: { limit: ⟦0 }\n${STEP}`,
+    path: "concurrency.limit",
+    message: "0",
+    expected: "how many runs at a time, from 1",
+  },
+  "a conflict that is not known": {
+    text: `${HEAD}concurrency: { key: a, on_conflict: ⟦wait }\n${STEP}`,
+    path: "concurrency.on_conflict",
+    message: "wait",
+    expected: "queue, cancel_older, reject",
+  },
+  "a key that mentions a step": {
+    text: `${HEAD}concurrency:\n  key: "x/\${{ steps.⟦a.outputs.b }}"\n${STEP}`,
+    path: "concurrency.key",
+    message: "there is no step `a`",
+  },
+  "a key that is no template": {
+    text: `${HEAD}concurrency:\n  key: "x/⟦\${{ inputs"\n${STEP}`,
+    path: "concurrency.key",
+    message: "",
+    expected: "`${{ … }}`",
+  },
   "a number without JSON": {
     text: `${HEAD}timeout: ⟦.inf\n${STEP}`,
     path: "",
@@ -754,5 +789,35 @@ describe("hostile files", () => {
       { numRuns: 400 },
     );
     expect(read(`${HEAD}${STEP}`)).toEqual(HARMLESS);
+  });
+});
+
+describe("runs_on and concurrency", () => {
+  const placed = (fields: string) => {
+    const { runsOn, concurrency } = read(`${HEAD}${fields}\n${STEP}`);
+    return { runsOn, concurrency };
+  };
+
+  it("have short forms", () => {
+    expect(placed("runs_on: gpu\nconcurrency: 3")).toEqual({
+      runsOn: ["gpu"],
+      concurrency: { key: null, limit: 3, onConflict: "queue" },
+    });
+    expect(
+      placed("runs_on: [b, a, b]\nconcurrency: { key: 'x/${{ run.tenant }}', on_conflict: reject }"),
+    ).toEqual({
+      runsOn: ["a", "b"],
+      concurrency: { key: "x/${{ run.tenant }}", limit: 1, onConflict: "reject" },
+    });
+  });
+
+  it("leave the hash of a file without them as it was, and are part of it where they are", () => {
+    const plain = read(`${HEAD}${STEP}`);
+    expect(Object.keys(plain)).not.toContain("concurrency");
+    expect(Object.keys(plain)).not.toContain("runsOn");
+    expect(read(`${HEAD}runs_on: gpu\n${STEP}`).hash).not.toBe(plain.hash);
+    expect(read(`${HEAD}concurrency: 2\n${STEP}`).hash).toBe(
+      read(`${HEAD}concurrency: { limit: 2 }\n${STEP}`).hash,
+    );
   });
 });

@@ -111,12 +111,10 @@ function readWorkflow(
     report.error({ ...issue, path: ["steps", ...issue.path] });
   }
   warnOfCodes(steps, report);
-  checkSteps(
-    { steps, inputs, outputs },
-    { reader, report, withInputs: shape.inputs === undefined || inputs !== null },
-  );
-  const usable = shape.inputs === undefined ? NO_INPUTS : (inputs?.schema ?? null);
-  const triggers = readTriggers(shape.on, usable, report);
+  const withInputs = shape.inputs === undefined || inputs !== null;
+  checkSteps({ steps, inputs, outputs }, { reader, report, withInputs });
+  checkConcurrency(shape, withInputs ? (inputs?.schema ?? NO_INPUTS) : {}, { reader, report });
+  const triggers = readTriggers(shape.on, withInputs ? (inputs?.schema ?? NO_INPUTS) : null, report);
   if (report.errors.length > 0) return null;
   return hashed({
     name: shape.name,
@@ -128,8 +126,47 @@ function readWorkflow(
     outputs: Object.fromEntries(outputs.map(({ name, bare }) => [name, bare.expression])),
     ...(shape.timeout === undefined ? {} : { timeoutMs: milliseconds(shape.timeout) }),
     maxParallel: shape.max_parallel ?? LIMITS.runParallelSteps,
+    ...placementFields(shape),
     steps: specs,
   });
+}
+
+/** `runs_on` and `concurrency`, short forms spelled out; left out when they are not there, so that old hashes stay. */
+function placementFields(shape: WorkflowShape): Pick<Workflow, "runsOn" | "concurrency"> {
+  const { runs_on: runsOn, concurrency } = shape;
+  const labels = typeof runsOn === "string" ? [runsOn] : runsOn;
+  const long = typeof concurrency === "number" ? { limit: concurrency } : concurrency;
+  return {
+    ...(labels === undefined ? {} : { runsOn: [...new Set(labels)].sort() }),
+    ...(long === undefined
+      ? {}
+      : {
+          concurrency: {
+            key: long.key ?? null,
+            limit: long.limit ?? 1,
+            onConflict: long.on_conflict ?? "queue",
+          },
+        }),
+  };
+}
+
+/** The key is filled in when the run is admitted: it may mention the inputs and the run, and no step has ended then. */
+function checkConcurrency(
+  { concurrency }: WorkflowShape,
+  inputs: JsonObject,
+  { reader, report }: { readonly reader: WorkflowReader; readonly report: Report },
+): void {
+  const key = typeof concurrency === "object" ? concurrency.key : undefined;
+  if (key === undefined) return;
+  const known: Known = { expressions: reader.expressions, inputs, steps: new Map(), ancestors: new Map() };
+  const path = ["concurrency", "key"];
+  for (const found of collectExpressions(key)) {
+    if (!found.ok) {
+      report.error({ path, message: found.message, at: found.offset, expected: "`${{ … }}`" });
+      continue;
+    }
+    checkExpression({ expression: found.expression, path, at: found.offset, also: [] }, known, report);
+  }
 }
 
 /** The hash covers the meaning, not the writing: comments, order of keys and short forms do not change it. */

@@ -51,6 +51,7 @@ type Needs = Pick<
   | "reader"
   | "workflows"
   | "checkInputs"
+  | "expressions"
   | "agents"
   | "intentJudge"
   | "desk"

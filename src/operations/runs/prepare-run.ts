@@ -1,8 +1,9 @@
 import type { Json } from "../../base/json.ts";
 import { tenantRules } from "../../domain/admission-rules.ts";
 import { ok, type Result } from "../../domain/errors.ts";
-import type { RunRequest } from "../../domain/fact.ts";
+import type { RunRequest, Slot } from "../../domain/fact.ts";
 import type { Intent } from "../../domain/intent.ts";
+import { placementOf } from "../../domain/placement.ts";
 import type { Sla } from "../../domain/sla.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import type { Parts } from "../parts.ts";
@@ -25,7 +26,7 @@ export interface PrepareRun {
   readonly intent?: Intent;
 }
 
-type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs" | "desk">;
+type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs" | "expressions" | "desk">;
 
 /** A checked request, pinned to a workflow's hash: the same for runs from a door and for children of runs. */
 export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Result<RunRequest>> {
@@ -34,6 +35,11 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
   const { workflow } = found.value;
   const inputs = parts.checkInputs(workflow, wanted.inputs);
   if (!inputs.ok) return inputs;
+  const of = { inputs: inputs.value, tenant: wanted.tenant };
+  const placement = placementOf(workflow, of, parts.expressions);
+  if (!placement.ok) return placement;
+  const { needs, slots = [] } = placement.value;
+  const shared = [...tenantSlots(parts, wanted.tenant), ...slots];
   return ok({
     workflow: { name: workflow.name, version: workflow.version, hash: workflow.hash },
     inputs: inputs.value,
@@ -46,15 +52,16 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
     ...(wanted.intent === undefined ? {} : { intent: wanted.intent }),
     ...(wanted.principal === null ? {} : { principal: wanted.principal }),
     ...(wanted.sla === null ? {} : { sla: wanted.sla }),
-    ...slotsOf(parts, wanted.tenant),
+    ...(needs === undefined ? {} : { needs }),
+    ...(shared.length === 0 ? {} : { slots: shared }),
   });
 }
 
 /** A tenant's cap of running runs is a slot that each of its runs holds while a worker drives it. */
-function slotsOf({ desk }: Needs, tenant: string): Pick<RunRequest, "slots"> {
+function tenantSlots({ desk }: Needs, tenant: string): readonly Slot[] {
   const { maxRunning } = tenantRules(desk.rules(), tenant);
-  if (maxRunning === null) return {};
-  return { slots: [{ key: `tenant:${tenant}`, limit: maxRunning, hold: "lease", onConflict: "queue" }] };
+  if (maxRunning === null) return [];
+  return [{ key: `tenant:${tenant}`, limit: maxRunning, hold: "lease", onConflict: "queue" }];
 }
 
 function ownDeadline(workflow: Workflow, now: number): number | null {

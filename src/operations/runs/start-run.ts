@@ -40,7 +40,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
 
 type Needs = Pick<
   Parts,
-  "clock" | "newId" | "hash" | "store" | "reader" | "workflows" | "checkInputs" | "desk"
+  "clock" | "newId" | "hash" | "store" | "reader" | "workflows" | "checkInputs" | "expressions" | "desk"
 >;
 
 /**

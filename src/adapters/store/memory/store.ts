@@ -107,16 +107,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
       const facts = (state.byNo.get(no)?.facts ?? []).filter((fact) => fact.seq > after);
       return copy(facts.slice(0, Math.max(0, limit)));
     },
-    answerApproval: ({ approval: id, answer, by, comment, at }) =>
-      write("answer", () => {
-        const approval = state.approvals.get(id);
-        if (approval === undefined) return "not_found";
-        if (approval.status !== "pending") return "already_answered";
-        state.approvals.set(id, { ...approval, status: answer, answeredAt: at, answeredBy: by, comment });
-        const message = { run: approval.run, id: `approval:${id}`, kind: "approval", name: id } as const;
-        verbs.post({ ...message, body: { answer, by, comment }, from: by, at });
-        return "accepted";
-      }),
+    answerApproval: (answer) => write("answer", () => verbs.answer(answer)),
     prune: (before, limit) => write("prune", () => verbs.prune(before, limit)),
     watch(listener) {
       const own = (hint: StoreHint) => listener(hint);

@@ -8,6 +8,7 @@ import type {
   Committed,
   Posted,
   Posting,
+  RunStore,
   StoreHint,
   WorkerInfo,
 } from "../../../contracts/run-store.ts";
@@ -212,6 +213,18 @@ export class Verbs {
     if (canceled && (waits || run.place.at === "rest")) this.#hurry(run);
     else if (run.place.at === "rest") this.#slots.ready(run);
     this.#hint({ kind: "inbox", run: run.id });
+    return "accepted";
+  }
+
+  answer(given: Parameters<RunStore["answerApproval"]>[0]): "accepted" | "not_found" | "already_answered" {
+    const { approval: id, answer, by, comment, at } = given;
+    const approval = this.#state.approvals.get(id);
+    if (approval === undefined) return "not_found";
+    if (approval.status !== "pending") return "already_answered";
+    const answered = { status: answer, answeredAt: at, answeredBy: by, comment };
+    this.#state.approvals.set(id, { ...approval, ...answered });
+    const message = { run: approval.run, id: `approval:${id}`, kind: "approval", name: id } as const;
+    this.post({ ...message, body: { answer, by, comment }, from: by, at });
     return "accepted";
   }
 

@@ -9,7 +9,7 @@ import { connect } from "../postgres/session.ts";
 import { isProcessGone } from "../sql/process.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
 import { movedOn, type Step, unmoved } from "./progress.ts";
-import { type Cell, type ColumnType, type Row, type Table, tablesAt } from "./tables.ts";
+import { type Cell, type ColumnType, QUEUE_SCHEMA, type Row, type Table, tablesAt } from "./tables.ts";
 
 /** One statement of a copy may read or write a whole batch; counting a large table takes longest. */
 const ANSWER_MS = 600_000;
@@ -34,6 +34,15 @@ const SETTLE_COUNTERS = `UPDATE counter SET ready = (SELECT count(*) FROM ready)
   completed = (SELECT count(*) FROM run WHERE status = 'completed'),
   failed = (SELECT count(*) FROM run WHERE status = 'failed'),
   canceled = (SELECT count(*) FROM run WHERE status = 'canceled') WHERE shard = 0`;
+/** What the queue counts by itself, from the second schema on. */
+const SETTLE_QUEUE = [
+  "UPDATE counter SET parked = (SELECT count(*) FROM parked) WHERE shard = 0",
+  `INSERT INTO waiting (tenant, priority, shard, n)
+   SELECT tenant, priority, 0, count(*) FROM run WHERE status = 'queued' GROUP BY tenant, priority`,
+  `INSERT INTO floor (priority, shard, vt)
+   SELECT priority, 0, max(vt) FROM run WHERE started_at IS NOT NULL GROUP BY priority`,
+  "SELECT setval('lane_id_seq', greatest(max(id), 1), max(id) IS NOT NULL) FROM lane",
+];
 const WORKERS = `SELECT id, host, pid, process_start FROM worker
   WHERE beat_at >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $1 ORDER BY id`;
 
@@ -204,13 +213,13 @@ class PostgresTarget extends PostgresEnd implements Target {
   }
 
   settle(sequences: Sequences, step: Step): Promise<void> {
-    const { fence, arrival, run, vt, approval } = sequences;
+    const { fence, arrival, run, approval } = sequences;
     return this.#transaction(async () => {
       await this.#advance(step);
-      // A run's number is its virtual time here: new runs begin above both.
-      const given = { fence, arrival, run_no: Math.max(run, vt), approval_ord_seq: approval };
+      const given = { fence, arrival, run_no: run, approval_ord_seq: approval };
       for (const [name, value] of Object.entries(given)) await this.query(SET_SEQUENCE, [name, value]);
       await this.query(SETTLE_COUNTERS);
+      if (this.schema >= QUEUE_SCHEMA) for (const text of SETTLE_QUEUE) await this.query(text);
     });
   }
 

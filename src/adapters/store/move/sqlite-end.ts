@@ -10,7 +10,7 @@ import { storeFailure } from "../sqlite/failures.ts";
 import { migrate, schemaState } from "../sqlite/migrate.ts";
 import type { Details, Progress, Sequences, Source, Target } from "./ends.ts";
 import { movedOn, type Step, unmoved } from "./progress.ts";
-import { type Cell, type Row, type Table, tablesAt } from "./tables.ts";
+import { type Cell, QUEUE_SCHEMA, type Row, type Table, tablesAt } from "./tables.ts";
 
 const BUSY_MS = 5_000;
 /** By the index of each status: a history of millions is not looked at. */
@@ -240,6 +240,16 @@ class SqliteTarget extends SqliteEnd implements Target {
     for (const { sql } of triggers) this.db.exec(String(sql));
   }
 
+  /** What the queue counts by itself. */
+  #settleQueue(): void {
+    this.db.exec(`UPDATE counter SET value = (SELECT count(*) FROM parked) WHERE name = 'parked';
+      UPDATE share SET waiting = queued.n FROM (
+        SELECT tenant, priority, count(*) AS n FROM run WHERE status = 'queued' GROUP BY tenant, priority) AS queued
+        WHERE queued.tenant = share.tenant AND queued.priority = share.priority;
+      INSERT INTO floor (priority, vt)
+        SELECT priority, max(vt) FROM run WHERE started_at IS NOT NULL GROUP BY priority`);
+  }
+
   settle({ fence, arrival, vt, run }: Sequences, step: Step): Promise<void> {
     return this.guarded(() =>
       this.#connection.transaction(() => {
@@ -253,6 +263,7 @@ class SqliteTarget extends SqliteEnd implements Target {
           set.run(Number(status.get(name)?.count), name);
         }
         set.run(Number(this.db.prepare("SELECT count(*) AS count FROM ready").get()?.count), "ready");
+        if (this.schema >= QUEUE_SCHEMA) this.#settleQueue();
       }),
     );
   }

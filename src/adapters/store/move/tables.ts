@@ -26,6 +26,9 @@ interface Described {
   readonly batch?: number;
 }
 
+/** From here on a queue has shares, slots and lanes. */
+export const QUEUE_SCHEMA = 2;
+
 const BATCH = 2_000;
 /** A blob may have some megabytes. */
 const BLOBS = 64;
@@ -75,6 +78,8 @@ const DESCRIBED: readonly Described[] = [
       "deadline_at int",
       "result text",
       "result_blob bytes",
+      "lane int @2",
+      "gated bool @2",
       "sla text @6",
     ],
   },
@@ -108,8 +113,32 @@ const DESCRIBED: readonly Described[] = [
       "labels text @2",
     ],
   },
-  { name: "ready", key: ["priority", "vt", "run_no"], columns: ["priority int", "vt int", "run_no int"] },
-  { name: "lease", key: ["run_no"], columns: ["run_no int", "token int", "worker text"] },
+  {
+    name: "ready",
+    key: ["run_no"],
+    columns: ["priority int", "vt int", "run_no int", "lane int @2", "gated bool @2"],
+  },
+  { name: "lease", key: ["run_no"], columns: ["run_no int", "token int", "worker text", "at int @2"] },
+  { name: "lane", since: QUEUE_SCHEMA, key: ["id"], columns: ["id int", "labels text"] },
+  {
+    name: "share",
+    since: QUEUE_SCHEMA,
+    key: ["tenant", "priority"],
+    columns: ["tenant text", "priority int", "vt int"],
+  },
+  { name: "slot", since: QUEUE_SCHEMA, key: ["key"], columns: ["key text", "cap int", "held int"] },
+  {
+    name: "run_slot",
+    since: QUEUE_SCHEMA,
+    key: ["run_no", "key"],
+    columns: ["run_no int", "key text", "cap int", "hold text", "held bool"],
+  },
+  {
+    name: "parked",
+    since: QUEUE_SCHEMA,
+    key: ["run_no"],
+    columns: ["key text", "lane int", "priority int", "vt int", "run_no int"],
+  },
   { name: "rest", key: ["run_no"], columns: ["run_no int", "wake_at int", "waiting_for text"] },
   {
     name: "inbox",
@@ -214,6 +243,9 @@ const DESCRIBED: readonly Described[] = [
 export const LEFT_BEHIND: Readonly<Record<string, string>> = {
   meta: "the schema's own version, which the target has",
   counter: "counted anew from what was copied; its sequences go on above the copied ones",
+  waiting: "counted anew, as `counter` is",
+  floor: "found anew from the runs that have begun",
+  served: "how fast the last minutes were, of the source",
   receipt: "of connections, which end with their process",
   pruning: "empty outside a transaction",
   member: "of processes, which work on one database",
@@ -228,6 +260,7 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
 export const LEFT_COLUMNS: Readonly<Record<string, string>> = {
   "journal.id": "SQLite's order of arrival, for readers that wait",
   "workflow.ord": "SQLite's row number",
+  "share.waiting": "counted anew; PostgreSQL counts it in `waiting`",
 };
 
 /** What moves from a database of the given schema version. */

@@ -2,7 +2,7 @@ import type { Admission, RunNo } from "../../../contracts/run-store.ts";
 import { laneOf } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { classKey, type Ledger, type Share, type Victim } from "./ledger.ts";
-import type { Scope } from "./load.ts";
+import type { Scope } from "./scope.ts";
 import type { Tx } from "./session.ts";
 import { type Rows, statement } from "./sql.ts";
 
@@ -24,7 +24,7 @@ export interface QueueState {
 }
 
 /** One after the other: what is counted at the door stays true until the admission is there to be seen. */
-const DOOR = statement("SELECT pg_advisory_xact_lock(4715, 3)");
+const DOOR = statement("SELECT pg_advisory_xact_lock(4717, 1)");
 const KEY_DOORS = statement(
   `SELECT pg_advisory_xact_lock(4716, door) FROM (
      SELECT DISTINCT hashtext(key) AS door FROM unnest($1::text[]) AS asked (key) ORDER BY door) AS doors`,
@@ -48,7 +48,7 @@ const WAITING = statement(
 );
 const ADD_LANES = statement(
   `INSERT INTO lane (labels) SELECT DISTINCT labels FROM unnest($1::text[]) AS asked (labels)
-   WHERE (SELECT true FROM lane WHERE lane.labels = asked.labels) IS NULL AND (SELECT count(*) FROM lane) <= $2
+   WHERE (SELECT true FROM lane WHERE lane.labels = asked.labels) IS NULL AND (SELECT count(*) FROM lane) < $2
    ORDER BY labels ON CONFLICT (labels) DO NOTHING`,
 );
 const LANES = statement("SELECT id, labels FROM lane WHERE labels = ANY($1::text[])");
@@ -64,23 +64,22 @@ const ABOVE = statement(
      SELECT id, no FROM run WHERE id = ANY($1::text[])
      UNION ALL SELECT above.start, run.parent_no FROM above JOIN run ON run.no = above.no
      WHERE run.parent_no IS NOT NULL)
-   SELECT above.start, run_slot.key, run.id AS holder
-   FROM above JOIN run_slot ON run_slot.run_no = above.no JOIN run ON run.no = above.no
-   WHERE run_slot.hold = 'run'`,
+   SELECT above.start, held.key, (SELECT id FROM run WHERE run.no = above.no) AS holder
+   FROM above CROSS JOIN LATERAL (
+     SELECT key FROM run_slot WHERE run_slot.run_no = above.no AND hold = 'run' OFFSET 0) AS held`,
 );
 /** Those that somebody has in hand at this moment are not waited for. */
-const victimsIn = (place: Victim["place"]) =>
-  statement(
-    `SELECT run.no, run.id, run.tenant, run.priority, run.gated, run.parent_no, run.parent_id, '${place}' AS place
-     FROM run JOIN ${place} ON ${place}.run_no = run.no
-     WHERE run.status = 'queued' AND run.priority > $1
-       AND (SELECT true FROM journal WHERE journal.run_no = run.no AND journal.seq = 2) IS NULL
-       AND (SELECT true FROM run AS child WHERE child.parent_no = run.no AND child.ended_at IS NULL LIMIT 1) IS NULL
-     ORDER BY run.priority DESC, run.no DESC LIMIT $2
-     FOR NO KEY UPDATE OF run SKIP LOCKED FOR UPDATE OF ${place} SKIP LOCKED`,
-  );
-const VICTIMS_READY = victimsIn("ready");
-const VICTIMS_PARKED = victimsIn("parked");
+const VICTIMS = statement(
+  `SELECT run.no, run.id, run.tenant, run.priority, run.gated, run.parent_no, run.parent_id,
+     CASE WHEN ready.run_no IS NULL THEN 'parked' ELSE 'ready' END AS place
+   FROM run
+     LEFT JOIN LATERAL (SELECT run_no FROM ready WHERE ready.run_no = run.no FOR UPDATE SKIP LOCKED) AS ready ON true
+     LEFT JOIN LATERAL (SELECT run_no FROM parked WHERE parked.run_no = run.no FOR UPDATE SKIP LOCKED) AS parked ON true
+   WHERE run.status = 'queued' AND run.priority > $1 AND coalesce(ready.run_no, parked.run_no) IS NOT NULL
+     AND (SELECT true FROM journal WHERE journal.run_no = run.no AND journal.seq = 2) IS NULL
+     AND (SELECT true FROM run AS child WHERE child.parent_no = run.no AND child.ended_at IS NULL LIMIT 1) IS NULL
+   ORDER BY run.priority DESC, run.no DESC LIMIT $2 FOR NO KEY UPDATE OF run SKIP LOCKED`,
+);
 
 const NONE: Promise<Rows<never>> = Promise.resolve([]);
 
@@ -174,11 +173,7 @@ export async function lockVictims(tx: Tx, scope: Scope, queue: QueueState): Prom
   const tight = withCaps.filter(({ caps }) => queue.queued + scope.admissions.length > (caps?.queue ?? 0));
   if (tight.length === 0) return [];
   const above = Math.min(...tight.map(({ request }) => request.priority));
-  const [ready, parked] = await Promise.all([
-    tx.many<Victim>(VICTIMS_READY, [above, tight.length]),
-    tx.many<Victim>(VICTIMS_PARKED, [above, tight.length]),
-  ]);
-  queue.victims = [...ready, ...parked].sort(firstToGo);
+  queue.victims = await tx.many<Victim>(VICTIMS, [above, tight.length]);
   return queue.victims.flatMap(({ parent_id }) => (parent_id === null ? [] : [parent_id]));
 }
 

@@ -33,7 +33,7 @@ const KEEP_ALIVE_MS = 10_000;
  * What every connection is set to. A stopped process must not hold its locks (idle in transaction), nobody waits for
  * ever, and no plan may read a table from end to end because its statistics are of a time when it was empty.
  */
-const SETTINGS = `SET lock_timeout = '5s'; SET statement_timeout = '15s';
+export const CONNECTION_SETTINGS = `SET lock_timeout = '5s'; SET statement_timeout = '15s';
 SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; SET jit = off;
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning`;
 
@@ -61,7 +61,7 @@ export async function connect(
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await client.query(SETTINGS);
+    await client.query(CONNECTION_SETTINGS);
     return client;
   } catch (error) {
     client.end().catch(() => undefined);

@@ -67,7 +67,7 @@ const WAKE = statement(
   `WITH asked AS (
      SELECT asked.key, lane.id AS lane, sum(asked.amount)::int AS amount
      FROM unnest($1::text[], $2::int[], $3::int[]) AS asked (key, lane, amount)
-       JOIN lane ON asked.lane IS NULL OR asked.lane = lane.id
+       JOIN (SELECT 0 AS id UNION ALL SELECT id FROM lane) AS lane ON asked.lane IS NULL OR asked.lane = lane.id
      GROUP BY asked.key, lane.id),
    chosen AS MATERIALIZED (
      SELECT waiter.run_no FROM asked CROSS JOIN LATERAL (

@@ -16,11 +16,17 @@ export interface Statement {
   readonly text: string;
 }
 
-let statements = 0;
+const statements: Statement[] = [];
 
 export function statement(text: string): Statement {
-  statements += 1;
-  return { name: `s${statements}`, text };
+  const made = { name: `s${statements.length + 1}`, text };
+  statements.push(made);
+  return made;
+}
+
+/** Every statement this program has: their plans are looked at by a test. */
+export function allStatements(): readonly Statement[] {
+  return statements;
 }
 
 /**

@@ -1,12 +1,12 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
 import { hasLabels } from "../../../domain/labels.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
-import { type Claimed, type ClaimOrder, claim } from "./claims.ts";
+import { type ClaimOrder, claim } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
@@ -117,12 +117,8 @@ export function createRunStore(
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    async claim({ worker, limit }) {
-      const of = { worker, limit, shard, now: clock.now() };
-      const claimed = await claimReady({ claims, reads }, of, guarded);
-      if (claimed?.more) hints.publish([READY]);
-      return claimed?.claims ?? null;
-    },
+    claim: ({ worker, limit }) =>
+      claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now() }, guarded),
     async inbox(runs) {
       return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
     },
@@ -160,13 +156,11 @@ export function createRunStore(
   };
 }
 
-const NOTHING: Claimed = { claims: [], more: false };
-
 async function claimReady(
-  { claims, reads }: Pick<Sessions, "claims" | "reads">,
+  { claims, reads, hints }: Pick<Sessions, "claims" | "reads"> & { readonly hints: Hints },
   of: Omit<ClaimOrder, "lanes">,
   guarded: <T>(work: () => Promise<T>) => Promise<T>,
-): Promise<Claimed | null> {
+): Promise<readonly Claim[] | null> {
   // Most looks find nothing: they write nothing.
   const look = await reads.many<{ labels: string | null; lane: number | null; needs: string | null }>(
     workers.LOOK,
@@ -178,13 +172,15 @@ async function claimReady(
   const lanes = look.flatMap(({ lane, needs }) =>
     lane !== null && needs !== null && hasLabels(labels, JSON.parse(needs) as string[]) ? [lane] : [],
   );
-  if (lanes.length === 0 || of.limit <= 0) return NOTHING;
-  return guarded(() =>
+  if (lanes.length === 0 || of.limit <= 0) return [];
+  const claimed = await guarded(() =>
     claims.transaction((tx) => {
       tx.identify();
       return claim(tx, { ...of, lanes });
     }),
   );
+  if (claimed?.more) hints.publish([READY]);
+  return claimed?.claims ?? null;
 }
 
 /** The run is locked before its approval is changed, as everywhere. */

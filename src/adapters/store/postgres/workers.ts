@@ -43,7 +43,8 @@ const REQUEUE = statement(
 /** The worker's labels, when it is known, and the lanes in which somebody waits. */
 export const LOOK = statement(
   `SELECT (SELECT labels FROM worker WHERE id = $1) AS labels, lane.id AS lane, lane.labels AS needs
-   FROM (SELECT 1) AS once LEFT JOIN lane ON (SELECT true FROM ready WHERE ready.lane = lane.id LIMIT 1)
+   FROM (SELECT 1) AS once
+     LEFT JOIN (SELECT 0 AS id, '[]' AS labels UNION ALL SELECT id, labels FROM lane) AS lane ON (SELECT true FROM ready WHERE ready.lane = lane.id LIMIT 1)
    ORDER BY lane.id`,
 );
 const WAKE = statement(

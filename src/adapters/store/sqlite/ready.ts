@@ -53,11 +53,13 @@ export function createReady(connection: Connection): Ready {
     "SELECT id, labels FROM lane WHERE id > ? ORDER BY id",
   );
   const lane = connection.one<{ id: number }>("SELECT id FROM lane WHERE labels = ?");
-  const addLane = connection.run("INSERT INTO lane (labels) SELECT ? WHERE (SELECT max(id) FROM lane) < ?");
+  const addLane = connection.run(
+    "INSERT INTO lane (labels) SELECT ? WHERE coalesce((SELECT max(id) FROM lane), 0) < ?",
+  );
 
   // Lanes are added, by whatever process, and never changed.
-  const known = new Map<number, readonly string[]>();
-  let newest = -1;
+  const known = new Map<number, readonly string[]>([[0, []]]);
+  let newest = 0;
   const allLanes = () => {
     for (const { id, labels } of lanes(newest)) {
       known.set(id, JSON.parse(labels) as string[]);

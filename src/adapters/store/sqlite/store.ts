@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
 import type { Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
 import type { Failure } from "../../../domain/errors.ts";
-import { answerMessage } from "../sql/approval-row.ts";
+import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { createAdmit } from "./admissions.ts";
 import { createApprovals } from "./approvals.ts";
@@ -59,12 +59,18 @@ function createParts(connection: Connection) {
   const commitOne = createCommit(connection, { admit, approvals, end, inbox, journal, lanes, shares });
   const take = createTake(connection, { ready, slots });
   const prune = createPrune(connection);
-  return { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue: ready, take };
+  const answerIn = (tx: Transaction, answer: Answer) => {
+    const answered = approvals.answer(answer);
+    if (typeof answered === "string") return answered;
+    inbox.post(tx, answerMessage(answered.run, answer));
+    return "accepted";
+  };
+  return { journal, lanes, inbox, workers, admit, commitOne, prune, queue: ready, take, answerIn };
 }
 
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
-  const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue, take } =
+  const { journal, lanes, inbox, workers, admit, commitOne, prune, queue, take, answerIn } =
     createParts(connection);
   const beats = createBeats(
     { database: connection.path, thread: BEAT_THREAD },
@@ -140,14 +146,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
     async facts(no, after, limit) {
       return writer.read(() => journal.read(no, after, limit));
     },
-    async answerApproval(answer) {
-      return writer.write((tx) => {
-        const answered = approvals.answer(answer);
-        if (typeof answered === "string") return answered;
-        inbox.post(tx, answerMessage(answered.run, answer));
-        return "accepted";
-      });
-    },
+    answerApproval: async (answer) => writer.write((tx) => answerIn(tx, answer)),
     watch: (listener) => writer.hints.watch(listener),
     async close() {
       await beats.close();
