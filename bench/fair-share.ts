@@ -1,4 +1,4 @@
-// Whether one tenant can starve the others: node bench/fair-share.ts [--flood 10000] [--json] [--only sqlite|postgres]
+// Whether one tenant can starve the others: npm run bench -- fair-share, or node bench/fair-share.ts [--flood 10000] [--json] [--only sqlite|postgres]
 // One tenant with 10,000 runs against ten with 10 each; then tenants of equal and of unequal weight, all with more work
 // than can be done. On SQLite and on PostgreSQL (a server of its own, every commit on disk). Waits are counted in the
 // virtual time of a worker pool that does not get faster or slower, so that a busy machine does not change the figures;
@@ -14,6 +14,7 @@ import { emptyDatabase, startPostgres } from "../tests/support/postgres.ts";
 import { WORKER } from "./store.ts";
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     flood: { type: "string", default: "10000" },
     only: { type: "string" },

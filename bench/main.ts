@@ -1,5 +1,5 @@
 // Figures of the engine, measured in one run of one process, beside what a bare SQLite can do here at that moment.
-// npm run bench [-- --finished 1000000] [--runs 4000] [--json] [context | copy]
+// npm run bench [-- --finished 1000000] [--runs 4000] [--json] [context | copy | fair-share | postgres]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -127,7 +127,11 @@ async function context(): Promise<void> {
   console.log(JSON.stringify(report, null, 2));
 }
 
-if (positionals.includes("context")) await context();
-else if (positionals.includes("copy")) await import("./copy.ts");
+const [which] = positionals;
+if (which === "context") await context();
+// Whole programs of their own, with options of their own: `node bench/fair-share.ts --help` is their first lines.
+else if (which === "copy") await import("./copy.ts");
+else if (which === "fair-share") await import("./fair-share.ts");
+else if (which === "postgres") await import("./postgres.ts");
 else await engine();
-if (values.json) console.log(JSON.stringify(rows, null, 2));
+if (rows.length > 0 && values.json) console.log(JSON.stringify(rows, null, 2));

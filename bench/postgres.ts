@@ -1,4 +1,4 @@
-// Figures of the PostgreSQL store: node bench/postgres.ts [--url postgres://…] [--ms 3000] [--backlog 1000000]
+// Figures of the PostgreSQL store: npm run bench -- postgres, or node bench/postgres.ts [--url postgres://…] [--ms 3000] [--backlog 1000000]
 // Without an address it starts a server of its own, with every commit on disk.
 import { parseArgs } from "node:util";
 import pg from "pg";
@@ -16,6 +16,7 @@ import {
 } from "./store.ts";
 
 const { values } = parseArgs({
+  allowPositionals: true,
   options: {
     url: { type: "string" },
     ms: { type: "string", default: "3000" },

@@ -1,3 +1,6 @@
+-- What was promised of a run when it was accepted, as JSON; none where nothing was.
+ALTER TABLE run ADD COLUMN sla text;
+
 -- Rates of starting runs, shared by all processes: one number a key (GCRA), by the clock of the database.
 -- Unlogged and never waited for: what is lost with the machine is at most a burst.
 CREATE UNLOGGED TABLE rate (

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import pino from "pino";
+import { createPrometheus } from "../src/adapters/metrics/prometheus.ts";
 import { createHttpServer, type HttpParts } from "../src/http/server.ts";
 
 /** The text of `openapi.json`, from the routes as they are registered. */
@@ -9,6 +10,7 @@ export async function openApiDocument(): Promise<string> {
     version: manifest.version,
     logger: pino({ level: "silent" }),
     clock: { now: () => 0, after: () => () => {} },
+    metrics: createPrometheus(),
     newId: (prefix: string) => `${prefix}_0`,
   };
   // Describing a route calls nothing of what it would need to answer.

@@ -158,16 +158,9 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
     houseChores: [scheduling(database, engine, operations)],
-    reloadables: [logLevel(log), limits(front)],
+    reloadables: [logLevel(log), front.rules],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
-}
-
-function limits(front: Front): Reloadable {
-  return {
-    settings: ["AGENT_RUNNER_LIMITS"],
-    prepare: (config) => front.rules.prepare(config.limits),
-  };
 }
 
 function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {

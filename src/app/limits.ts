@@ -3,12 +3,11 @@ import { parseLimits } from "../adapters/limits/limits-file.ts";
 import { LIMITS_FILE } from "../adapters/limits/schema.ts";
 import { type AdmissionRules, DEFAULT_RULES } from "../domain/admission-rules.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
+import type { Reloadable } from "./reload.ts";
 
-/** The rules in force, and how they are read again. */
-export interface LiveRules {
+/** The rules in force. A reload reads the file again; what cannot be used changes nothing. */
+export interface LiveRules extends Reloadable {
   current(): AdmissionRules;
-  /** Reads a limits file; what it gives puts it in force. What cannot be used changes nothing and is the failure. */
-  prepare(path: string | null): Promise<Result<() => void>>;
 }
 
 /** Rejects nothing: a file that is missing or wrong is `invalid_config` or `invalid_limits`. `null` means the defaults. */
@@ -35,9 +34,10 @@ export async function readLimits(path: string | null): Promise<Result<AdmissionR
 export function liveRules(first: AdmissionRules): LiveRules {
   let rules = first;
   return {
+    settings: ["AGENT_RUNNER_LIMITS"],
     current: () => rules,
-    async prepare(path) {
-      const read = await readLimits(path);
+    async prepare(config) {
+      const read = await readLimits(config.limits);
       if (!read.ok) return read;
       return ok(() => {
         rules = read.value;

@@ -6,6 +6,7 @@ import type { Fact } from "../domain/fact.ts";
 import { hasRunEnded, type RunSummary } from "../domain/run.ts";
 import { answerApproval } from "../operations/approvals/answer-approval.ts";
 import { findArtifact, readArtifact } from "../operations/artifacts/read-artifact.ts";
+import { callerNamed } from "../operations/caller.ts";
 import { cancelRun } from "../operations/runs/cancel-run.ts";
 import { findRun } from "../operations/runs/find-run.ts";
 import { followRun } from "../operations/runs/follow-run.ts";
@@ -32,8 +33,15 @@ export interface RunnerOptions {
 export interface StartOptions {
   readonly title?: string;
   readonly deadline?: string;
+  /** A duration or a moment: a run that has not begun by then is not begun any more. */
+  readonly startBy?: string;
+  /** A priority class; or `priority`, of which 0 is the most urgent. */
+  readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
+  /** For whom; the tenant `default` when absent. */
+  readonly tenant?: string;
+  readonly principal?: string;
 }
 
 /** agent-runner inside your own process. What fails rejects with a `FailureError` whose `failure` has code and remedy. */
@@ -90,8 +98,10 @@ export function runnerOf(house: House): Runner {
       const { workflow } = must(await uploadWorkflow(parts, { source: yaml, file })).stored;
       return { name: workflow.name, hash: workflow.hash };
     },
-    start: async (workflow, inputs, more = {}) =>
-      must(await startRun(parts, { workflow, inputs, ...more })).run,
+    start: async (workflow, inputs, { tenant, principal, ...more } = {}) => {
+      const caller = must(callerNamed({ tenant, principal }));
+      return must(await startRun(parts, { workflow, inputs, ...more, caller })).run;
+    },
     async wait(run, { signal = new AbortController().signal } = {}) {
       for await (const event of must(await follow(run, 0, signal))) void event;
       const summary = must(await findRun(parts, run));

@@ -16,6 +16,8 @@ export interface CommonOptions {
   readonly data?: string;
   readonly server?: string;
   readonly model?: string;
+  readonly tenant?: string;
+  readonly principal?: string;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -58,24 +60,52 @@ export interface ConnectOptions {
  * on the same data: the commands do not see the difference.
  */
 export async function connect(options: CommonOptions, of: ConnectOptions = {}): Promise<Connection> {
-  if (options.server !== undefined) return over(serverUrl(options.server));
+  const identity = identityOf(options);
+  if (options.server !== undefined) return over(serverUrl(options.server), identity);
   const config = configOf(options, { ...quietly(), ...of.env });
   const running = await runningServer(config.dataDir);
-  if (running !== null) return over(running.url);
-  return embed(config, of);
+  if (running !== null) return over(running.url, identity);
+  return embed(config, { ...of, identity });
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+function identityOf({ tenant, principal }: CommonOptions): Headers {
+  return {
+    ...(tenant === undefined ? {} : { "x-agent-runner-tenant": tenant }),
+    ...(principal === undefined ? {} : { "x-agent-runner-principal": principal }),
+  };
+}
+
+/** Every request says for whom it is made. */
+function saying(transport: Transport, identity: Headers): Transport {
+  if (Object.keys(identity).length === 0) return transport;
+  const { where } = transport;
+  return {
+    where,
+    send: (request, signal) =>
+      transport.send({ ...request, headers: { ...request.headers, ...identity } }, signal),
+  };
 }
 
 const WORKING: readonly Role[] = ["worker", "services"];
 
 /** The house in this process, whether or not a server works on the same data. */
-export async function embed(config: Config, of: Pick<ConnectOptions, "near" | "work">): Promise<Connection> {
+export async function embed(
+  config: Config,
+  of: Pick<ConnectOptions, "near" | "work"> & { readonly identity?: Headers },
+): Promise<Connection> {
   const house = await openHouse(config, of.near);
   if (of.work) await house.start(WORKING);
-  return { client: new Client(await within(house)), house, close: () => house.close() };
+  return {
+    client: new Client(saying(await within(house), of.identity ?? {})),
+    house,
+    close: () => house.close(),
+  };
 }
 
-function over(url: string): Connection {
-  return { client: new Client(wire(url)), house: null, close: async () => {} };
+function over(url: string, identity: Headers): Connection {
+  return { client: new Client(saying(wire(url), identity)), house: null, close: async () => {} };
 }
 
 /** Loaded when it is needed: a command that talks to a server is there at once. */
@@ -116,6 +146,8 @@ export async function within(house: House): Promise<Transport> {
     ...house.operations,
     logger: pino({ level: "silent" }),
     version: productVersion(),
+    // Nobody but this very command speaks through it.
+    trustIdentityHeaders: true,
   });
   return {
     where: "embedded",

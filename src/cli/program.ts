@@ -17,6 +17,7 @@ import { addInit } from "./commands/init.ts";
 import { addMessages } from "./commands/messages.ts";
 import { addModels } from "./commands/models.ts";
 import { addProviders } from "./commands/providers.ts";
+import { addQueue } from "./commands/queue.ts";
 import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
@@ -44,6 +45,7 @@ const COMMANDS = [
   addAct,
   addTask,
   addRuns,
+  addQueue,
   addShow,
   addEvents,
   addMessages,
@@ -87,6 +89,8 @@ export function createProgram(onExit: (code: number) => void): Command {
     .option("--json", "results as JSON, on stdout")
     .option("--data <dir>", "folder of the database, artifacts and workspaces (default: ~/.agent-runner)")
     .option("--server <url>", "the server to talk to; otherwise the one of the data folder, or none")
+    .option("--tenant <name>", "for whom; a server believes it only when it trusts identity headers")
+    .option("--principal <name>", "who of the tenant")
     .option("--model <provider/model>", "the model of agents that name none")
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .configureOutput({ outputError: () => {} })

@@ -25,6 +25,7 @@ export function summaryText(terminal: Terminal, detail: RunDetail, evidence: Evi
   const parts = [
     headOf(terminal, detail),
     ...failureOf(terminal, detail),
+    ...slaLines(terminal, detail),
     ...evidenceLines(terminal, evidence),
   ];
   if (isJsonObject(detail.output as Json) && evidence.commit === null)
@@ -50,6 +51,28 @@ export function failureOf(terminal: Pick<Terminal, "style">, detail: RunDetail):
   return [
     `${terminal.style("red", "failed")}: ${plain(message)}\n${terminal.style("dim", `${code}${remedy === "" ? "" : `: ${remedy}`}`)}`,
   ];
+}
+
+const STATE_STYLE = { ok: "green", at_risk: "yellow", breached: "red" } as const;
+
+/** Nothing where nothing was promised. */
+export function slaLines(
+  terminal: Pick<Terminal, "style">,
+  { sla, created_at }: RunDetail,
+): readonly string[] {
+  const since = (moment: string) => formatDuration(Date.parse(moment) - Date.parse(created_at));
+  const promises = [
+    ...(sla.start_by === null ? [] : [`begins within ${since(sla.start_by)}`]),
+    ...(sla.deadline_at === null ? [] : [`ends within ${since(sla.deadline_at)}`]),
+    ...(sla.target_ms === null ? [] : [`should take ${formatDuration(sla.target_ms)}`]),
+  ];
+  const wait = sla.estimated_wait_ms === null ? [] : [`waits about ${formatDuration(sla.estimated_wait_ms)}`];
+  const note = sla.note === null ? [] : [sla.note];
+  if (promises.length + note.length === 0) return [];
+  const state = terminal.style(STATE_STYLE[sla.state], sla.state.replace("_", " "));
+  const breaches = sla.breaches.map(({ what, by_ms }) => `${what} missed by ${formatDuration(by_ms)}`);
+  const said = [...promises, ...breaches, ...wait, ...note].join("; ");
+  return [`promise ${sla.class ?? ""}  ${state}  ${said}`];
 }
 
 export function evidenceLines(terminal: Pick<Terminal, "style">, evidence: Evidence): readonly string[] {

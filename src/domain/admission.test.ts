@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decideAdmission, type Entry, estimateWait, type Load, withOneMore } from "./admission.ts";
+import {
+  decideAdmission as decide,
+  type Entry,
+  estimateWait,
+  type Load,
+  withOneMore,
+  withRetry,
+} from "./admission.ts";
 import {
   type AdmissionRules,
   classNamed,
@@ -47,6 +54,9 @@ const entry = (more: Partial<Entry> = {}): Entry & { now: number } => ({
   ...more,
 });
 
+const decideAdmission = (rules: AdmissionRules, load: Load, of: Entry & { now: number }) =>
+  decide(rules, load, { ...of, waitMs: estimateWait(rules, load, of) });
+
 describe("the estimated wait", () => {
   it("is none while a slot is free for it", () => {
     expect(estimateWait(rulesOf(), loadOf([], { leased: 3 }), entry())).toBe(0);
@@ -87,6 +97,20 @@ describe("the estimated wait", () => {
     expect(estimateWait(rulesOf(), load, entry({ tenant: "new" }))).toBe((1 + 1 + 1 + 1) * 250);
   });
 
+  it("counts on more urgent work that keeps coming", () => {
+    const arriving = [
+      { priority: 0, perSecond: 2 },
+      { priority: 5, perSecond: 9 },
+      { priority: 9, perSecond: 9 },
+    ];
+    // Four slots drain four runs a second; urgent ones take half of that.
+    const load = loadOf([["a", 5, 39]], { arriving });
+    expect(estimateWait(rulesOf(), load, entry())).toBe(20_000);
+    expect(estimateWait(rulesOf(), load, entry({ priority: 0 }))).toBe(250);
+    const flood = loadOf([["a", 5, 39]], { arriving: [{ priority: 0, perSecond: 900 }] });
+    expect(estimateWait(rulesOf(), flood, entry())).toBe(200_000);
+  });
+
   it("counts the tenant's own cap of running runs", () => {
     const capped = rulesOf({ tenants: { a: { maxRunning: 1 } } });
     const load = loadOf([["a", 5, 5]], { leased: 1, slots: 100 });
@@ -118,8 +142,8 @@ describe("admission", () => {
       scope: "tenant",
       failure: {
         code: "tenant_queue_full",
-        message: 'Tenant "a" has 8 runs waiting; at most 8 may.',
-        details: { scope: "tenant", tenant: "a", queued: 8, limit: 8, retry_after_ms: 1_000 },
+        message: "tenant a has 8 runs waiting; its cap is 8",
+        details: { scope: "tenant", tenant: "a", queued: 8, cap: 8, retry_after_ms: 1_000 },
       },
     });
     const slow = { ...load, serviceMs: 60_000 };
@@ -137,7 +161,7 @@ describe("admission", () => {
     const full = loadOf([["b", 5, 10]]);
     expect(decideAdmission(rules, full, entry())).toMatchObject({
       scope: "queue",
-      failure: { code: "queue_full", details: { queued: 10, limit: 10, retry_after_ms: 1_000 } },
+      failure: { code: "queue_full", details: { queued: 10, cap: 10, retry_after_ms: 1_000 } },
     });
     expect(decideAdmission(rules, full, entry({ priority: 9 })).kind).toBe("refuse");
     expect(decideAdmission(rules, full, entry({ priority: 2 })).kind).toBe("admit");
@@ -151,26 +175,26 @@ describe("admission", () => {
 
   it("refuses what would begin too late", () => {
     const load = loadOf([["a", 5, 39]]);
-    expect(decideAdmission(rulesOf(), load, entry({ startBy: 110_001 })).kind).toBe("admit");
+    expect(decideAdmission(rulesOf(), load, entry({ startBy: 112_501 })).kind).toBe("admit");
     expect(decideAdmission(rulesOf(), load, entry({ startBy: 105_000 }))).toMatchObject({
       scope: "deadline",
       failure: {
         code: "deadline_unmeetable",
         message: "start_by is in 5.0s, but the run would wait about 10.0s; it was not accepted.",
-        details: { what: "start_by", estimated_wait_ms: 10_000, expected_ms: null, retry_after_ms: 5_001 },
+        details: { what: "start_by", estimated_wait_ms: 10_000, expected_ms: null, retry_after_ms: 7_501 },
       },
     });
   });
 
   it("refuses what would end too late, by what its workflow is known to take", () => {
     const load = loadOf([["a", 5, 39]]);
-    const short = entry({ deadlineAt: 112_000 });
+    const short = entry({ deadlineAt: 114_000 });
     expect(decideAdmission(rulesOf(), load, short).kind).toBe("admit");
     const verdict = decideAdmission(rulesOf(), load, { ...short, expectedMs: 3_000 });
     expect(verdict).toMatchObject({
       failure: {
         message: expect.stringContaining("would wait about 10.0s and takes 3.0s"),
-        details: { what: "deadline", retry_after_ms: 1_001 },
+        details: { what: "deadline", retry_after_ms: 1_501 },
       },
     });
     const both = entry({ deadlineAt: 101_000, startBy: 109_000 });
@@ -182,11 +206,18 @@ describe("admission", () => {
     });
     const past = entry({ startBy: 1_000 });
     expect(decideAdmission(rulesOf(), load, past)).toMatchObject({
-      failure: { message: expect.stringContaining("in 0ms"), details: { retry_after_ms: 109_001 } },
+      failure: { message: expect.stringContaining("in 0ms"), details: { retry_after_ms: 111_501 } },
     });
     const ages = { ...load, serviceMs: 1e9 };
     expect(decideAdmission(rulesOf(), ages, past)).toMatchObject({
       failure: { details: { retry_after_ms: 3_600_000 } },
+    });
+  });
+
+  it("adds scope and time to any refusal", () => {
+    expect(withRetry({ code: "x", message: "m", retryable: true }, "queue", 5).details).toEqual({
+      scope: "queue",
+      retry_after_ms: 5,
     });
   });
 

@@ -1,6 +1,8 @@
 import { formatDuration } from "../base/duration.ts";
+import { isJsonObject } from "../base/json.ts";
 import { type AdmissionRules, tenantRules } from "./admission-rules.ts";
 import { type Failure, failure } from "./errors.ts";
+import { queueFull, tenantQueueFull } from "./queue.ts";
 
 /** How full the queue is, and how fast it empties, as the door knows it: some moments old. */
 export interface Load {
@@ -18,6 +20,8 @@ export interface Load {
   readonly slots: number;
   /** How long a run keeps a slot, on average; `null` while nobody knows. */
   readonly serviceMs: number | null;
+  /** How many runs of a priority come a second, where that is known: more urgent ones will go before. */
+  readonly arriving?: readonly { readonly priority: number; readonly perSecond: number }[];
 }
 
 /** A run at the door. */
@@ -43,24 +47,30 @@ export type Verdict =
 /** Asked to come again no sooner than this where nothing better is known. */
 const LEAST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 3_600_000;
+const SECOND_MS = 1_000;
+/** An estimate is missed as often as it is kept; a promise should be kept, so that much more is reckoned with. */
+const SAFETY = 1.25;
+/** However much urgent work comes, less urgent work is taken to have so much of the slots. */
+const LEAST_LEFT_OVER = 0.05;
 
 /** Whether a run is let in, by what is known at the door; the store counts again, exactly. Pure. */
-export function decideAdmission(rules: AdmissionRules, load: Load, of: Entry & { now: number }): Verdict {
+export function decideAdmission(
+  rules: AdmissionRules,
+  load: Load,
+  of: Entry & { readonly now: number; readonly waitMs: number | null },
+): Verdict {
   const own = tenantRules(rules, of.tenant);
   const waiting = queuedOf(load, of.tenant);
-  const waitMs = estimateWait(rules, load, of);
+  const { waitMs } = of;
   if (own.maxQueued !== null && waiting >= own.maxQueued) {
-    const retryAfterMs = untilRoom(load, {
-      over: waiting - own.maxQueued + 1,
-      share: shareOf(rules, load, of),
-    });
-    const known = { waiting, limit: own.maxQueued, retryAfterMs };
-    return { kind: "refuse", scope: "tenant", failure: tenantFull(of.tenant, known) };
+    const full = tenantQueueFull({ tenant: of.tenant, queued: waiting, cap: own.maxQueued });
+    const retryAfterMs = roomAfter(rules, load, { tenant: of.tenant, over: waiting - own.maxQueued + 1 });
+    return { kind: "refuse", scope: "tenant", failure: withRetry(full, "tenant", retryAfterMs) };
   }
   if (load.queued >= rules.maxQueued && !canShed(load, of.priority)) {
-    const retryAfterMs = untilRoom(load, { over: load.queued - rules.maxQueued + 1, share: 1 });
-    const known = { waiting: load.queued, limit: rules.maxQueued, retryAfterMs };
-    return { kind: "refuse", scope: "queue", failure: queueFull(known) };
+    const full = queueFull({ queued: load.queued, cap: rules.maxQueued, priority: of.priority });
+    const retryAfterMs = roomAfter(rules, load, { tenant: null, over: load.queued - rules.maxQueued + 1 });
+    return { kind: "refuse", scope: "queue", failure: withRetry(full, "queue", retryAfterMs) };
   }
   const late = waitMs === null ? null : tooLate(of, waitMs);
   return late === null ? { kind: "admit", waitMs } : { kind: "refuse", scope: "deadline", failure: late };
@@ -78,7 +88,8 @@ function queuedOf(load: Load, tenant: string): number {
 /**
  * How long a run that comes now waits: what is ahead of it times the measured service time, over the live slots.
  * Ahead are all runs of more urgent classes, its tenant's own of its class, and of other tenants as many as fair share
- * lets go before. `null` without a live worker or a measured time. ms.
+ * lets go before; and more urgent ones that come while it waits take their part of the slots. `null` without a live
+ * worker or a measured time. ms.
  */
 export function estimateWait(
   rules: AdmissionRules,
@@ -93,10 +104,17 @@ export function estimateWait(
   const tight = maxRunning !== null && maxRunning < slots;
   if (ahead < free && !tight) return 0;
   if (serviceMs === null) return null;
-  const inQueue = ahead < free ? 0 : ((ahead - free + 1) * serviceMs) / slots;
+  const inQueue = ahead < free ? 0 : ((ahead - free + 1) * serviceMs) / (slots * leftOver(load, of.priority));
   // Its own tenant's cap may hold it back longer than the others do.
   const inTenant = tight ? (queuedOf(load, of.tenant) * serviceMs) / maxRunning : 0;
   return Math.round(Math.max(inQueue, inTenant));
+}
+
+/** Of the slots, the part that more urgent work leaves: as in any queue with priorities, 1 - its load. */
+function leftOver({ arriving = [], slots, serviceMs }: Load, priority: number): number {
+  const urgent = arriving.reduce((sum, one) => sum + (one.priority < priority ? one.perSecond : 0), 0);
+  const drained = (slots * SECOND_MS) / Math.max(1, serviceMs ?? 0);
+  return Math.max(LEAST_LEFT_OVER, 1 - urgent / drained);
 }
 
 function aheadOf(rules: AdmissionRules, load: Load, of: Pick<Entry, "tenant" | "priority">): number {
@@ -117,17 +135,30 @@ function aheadOf(rules: AdmissionRules, load: Load, of: Pick<Entry, "tenant" | "
   return urgent + Math.min(same, fair);
 }
 
+/** When there will be room for `over` more runs, of a tenant by its share of the slots, or of all (`null`). ms. */
+export function roomAfter(
+  rules: AdmissionRules,
+  load: Load,
+  of: { readonly tenant: string | null; readonly over: number },
+): number {
+  const { serviceMs, slots } = load;
+  if (serviceMs === null || slots <= 0) return LEAST_RETRY_MS;
+  const share = of.tenant === null ? 1 : shareOf(rules, load, of.tenant);
+  return bounded((of.over * serviceMs) / (slots * share));
+}
+
 /** Of all that is drained, the part that goes to this tenant while the others have work too. */
-function shareOf(rules: AdmissionRules, load: Load, { tenant }: Pick<Entry, "tenant">): number {
+function shareOf(rules: AdmissionRules, load: Load, tenant: string): number {
   const busy = new Set([tenant, ...load.byTenant.map((one) => one.tenant)]);
   let all = 0;
   for (const one of busy) all += tenantRules(rules, one).weight;
   return tenantRules(rules, tenant).weight / all;
 }
 
-function untilRoom(load: Load, of: { readonly over: number; readonly share: number }): number {
-  if (load.serviceMs === null || load.slots <= 0) return LEAST_RETRY_MS;
-  return bounded((of.over * load.serviceMs) / (load.slots * of.share));
+/** A refusal with whose limit it met, and when to come again. */
+export function withRetry(why: Failure, scope: RefusalScope, retryAfterMs: number): Failure {
+  const details = isJsonObject(why.details) ? why.details : {};
+  return { ...why, details: { ...details, scope, retry_after_ms: retryAfterMs } };
 }
 
 function bounded(ms: number): number {
@@ -135,7 +166,7 @@ function bounded(ms: number): number {
 }
 
 function tooLate(of: Entry & { readonly now: number }, waitMs: number): Failure | null {
-  const start = of.now + waitMs;
+  const start = of.now + Math.round(waitMs * SAFETY);
   const end = start + (of.expectedMs ?? 0);
   const byStart = of.startBy === null ? 0 : start - of.startBy + 1;
   const byEnd = of.deadlineAt === null ? 0 : end - of.deadlineAt + 1;
@@ -156,28 +187,6 @@ function tooLate(of: Entry & { readonly now: number }, waitMs: number): Failure 
       // The wait becomes shorter as the queue drains: by then a request with the same span would be in time.
       retry_after_ms: bounded(Math.max(byStart, byEnd)),
     },
-  );
-}
-
-interface Full {
-  readonly waiting: number;
-  readonly limit: number;
-  readonly retryAfterMs: number;
-}
-
-export function tenantFull(tenant: string, { waiting, limit, retryAfterMs }: Full): Failure {
-  return failure(
-    "tenant_queue_full",
-    `Tenant ${JSON.stringify(tenant)} has ${waiting} runs waiting; at most ${limit} may.`,
-    { scope: "tenant", tenant, queued: waiting, limit, retry_after_ms: retryAfterMs },
-  );
-}
-
-export function queueFull({ waiting, limit, retryAfterMs }: Full): Failure {
-  return failure(
-    "queue_full",
-    `${waiting} runs wait already, at most ${limit} may, and none of them is less urgent than this one.`,
-    { scope: "queue", queued: waiting, limit, retry_after_ms: retryAfterMs },
   );
 }
 

@@ -48,6 +48,8 @@ export const LIMITS = {
   slotLimit: 100_000,
   /** Open runs of one slot that a newcomer takes the place of at once. */
   slotUsers: 1_000,
+  /** Runs of one process that wait for the store to take them. */
+  admissionsEntering: 1_000,
   /** Tenants named in the load of the queue. */
   loadTenants: 1_000,
   /** Event streams open at the same time on one server. */

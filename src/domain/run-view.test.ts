@@ -1,3 +1,5 @@
+// Long because it has one case for each kind of fact.
+
 import { describe, expect, it } from "vitest";
 import type { Json } from "../base/json.ts";
 import { describeFact, describeWait } from "./describe-fact.ts";

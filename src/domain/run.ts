@@ -1,5 +1,6 @@
 import type { Json } from "../base/json.ts";
 import type { Failure } from "./errors.ts";
+import type { Sla } from "./sla.ts";
 
 export const RUN_STATUSES = ["queued", "running", "completed", "failed", "canceled"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
@@ -48,6 +49,8 @@ export interface RunSummary {
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly deadlineAt: number | null;
+  /** `null` for runs that were started before promises were kept. */
+  readonly sla: Sla | null;
   readonly output: Json;
   readonly failure: Failure | null;
 }

@@ -7,6 +7,7 @@ export * from "./api/act.ts";
 export * from "./api/artifacts.ts";
 export * from "./api/definitions.ts";
 export * from "./api/events.ts";
+export * from "./api/queue.ts";
 export * from "./api/runs.ts";
 export * from "./api/schedules.ts";
 export * from "./api/shared.ts";

@@ -55,8 +55,20 @@ export function describeApi(app: FastifyInstance, version: string): void {
   });
 }
 
+interface Described {
+  description?: string;
+  headers?: object;
+}
+
+/** Statuses that are answered with the time to come again. */
+const COME_AGAIN: ReadonlySet<string> = new Set(["429", "503"]);
+const RETRY_AFTER = {
+  description: "Seconds to wait before the same request is sent again; `details.retry_after_ms` is exact.",
+  schema: { type: "integer", minimum: 1 },
+};
+
 interface Document {
-  paths?: Record<string, Record<string, { responses?: Record<string, { description?: string }> }>>;
+  paths?: Record<string, Record<string, { responses?: Record<string, Described> }>>;
   components?: { schemas?: Record<string, unknown> };
 }
 
@@ -104,6 +116,7 @@ function nameResponses(document: Document): void {
   for (const { responses = {} } of operations) {
     for (const [status, response] of Object.entries(responses)) {
       if (response.description === "Default Response") response.description = STATUS_CODES[status] ?? status;
+      if (COME_AGAIN.has(status)) response.headers = { "Retry-After": RETRY_AFTER };
     }
   }
 }

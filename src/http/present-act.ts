@@ -1,4 +1,5 @@
 import type { RunStatus } from "../domain/run.ts";
+import type { Glance } from "../operations/admission/glance.ts";
 import type { FoundAct } from "../operations/intake/find-act.ts";
 import type * as api from "./api.ts";
 import { presentRun } from "./present.ts";
@@ -12,12 +13,12 @@ export function actPath(id: string): string {
   return `/v1/act/${id}`;
 }
 
-export function presentAct({ run, intent }: FoundAct): api.Act {
+export function presentAct({ run, intent }: FoundAct, seen: Glance): api.Act {
   const { text, chosen, by, model, threshold, candidates } = intent;
   return {
     id: run.id,
     state: actState(run.status),
-    run: presentRun(run),
+    run: presentRun(run, seen),
     intent: {
       text,
       chosen: { ...chosen },

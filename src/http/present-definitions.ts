@@ -5,7 +5,7 @@ import type { AgentSpec } from "../domain/agent.ts";
 import type { OnFailure, StepSpec } from "../domain/workflow.ts";
 import type { ProviderView } from "../operations/catalog/list-providers.ts";
 import type * as api from "./api.ts";
-import { moment } from "./present.ts";
+import { moment } from "./moments.ts";
 
 function head({ workflow, origin, savedAt }: StoredWorkflow) {
   const { name, version, hash, description } = workflow;

@@ -2,7 +2,8 @@ import type { Json } from "../base/json.ts";
 import { describeFact } from "../domain/describe-fact.ts";
 import type { Fact } from "../domain/fact.ts";
 import type * as api from "./api.ts";
-import { moment, momentOrNull, presentWait } from "./present.ts";
+import { moment, momentOrNull } from "./moments.ts";
+import { presentWait } from "./present.ts";
 
 /**
  * A fact as an event of the API. The house's own fields become snake_case and moments RFC 3339; what steps, people
@@ -44,8 +45,14 @@ function dataOf(fact: Fact): Record<string, unknown> {
 }
 
 function presentRequest(request: Extract<Fact, { kind: "run_queued" }>["request"]): Record<string, unknown> {
-  const { deadlineAt, ...rest } = request;
-  return { request: { ...rest, deadline_at: momentOrNull(deadlineAt) } };
+  const { deadlineAt, sla, ...rest } = request;
+  const promised = sla && {
+    class: sla.class,
+    start_by: momentOrNull(sla.startBy),
+    target_ms: sla.targetMs,
+  };
+  const shown = { ...rest, deadline_at: momentOrNull(deadlineAt) };
+  return { request: promised === undefined ? shown : { ...shown, sla: promised } };
 }
 
 const PLACE = new Set(["seq", "at", "kind", "step"]);

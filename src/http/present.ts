@@ -7,25 +7,20 @@ import type { Wait } from "../domain/outcome.ts";
 import type { RunSummary } from "../domain/run.ts";
 import type { RunView } from "../domain/run-view.ts";
 import type { StepView } from "../domain/step-view.ts";
+import type { Glance } from "../operations/admission/glance.ts";
 import type { RunDetail as Detail } from "../operations/runs/run-detail.ts";
 import type * as api from "./api.ts";
+import { moment, momentOrNull } from "./moments.ts";
+import { presentSla } from "./present-queue.ts";
 
 /** Domain → wire. The only place that knows both spellings. */
-
-export function moment(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-export function momentOrNull(ms: number | null): string | null {
-  return ms === null ? null : moment(ms);
-}
 
 function presentFailure(failure: Failure) {
   const { code, message, retryable, details } = failure;
   return details === undefined ? { code, message, retryable } : { code, message, retryable, details };
 }
 
-export function presentListedRun(run: RunSummary): api.RunListItem {
+export function presentListedRun(run: RunSummary, seen: Glance): api.RunListItem {
   return {
     id: run.id,
     workflow: run.workflow,
@@ -42,22 +37,24 @@ export function presentListedRun(run: RunSummary): api.RunListItem {
     started_at: momentOrNull(run.startedAt),
     ended_at: momentOrNull(run.endedAt),
     deadline_at: momentOrNull(run.deadlineAt),
+    sla: presentSla(run, seen),
     failure: run.failure && presentFailure(run.failure),
   };
 }
 
-export function presentRun(run: RunSummary): api.Run {
-  return { ...presentListedRun(run), output: run.output };
+export function presentRun(run: RunSummary, seen: Glance): api.Run {
+  return { ...presentListedRun(run, seen), output: run.output };
 }
 
-export function presentDetail({ run, view }: Detail, now: number): api.RunDetail {
+export function presentDetail({ run, view }: Detail, seen: Glance): api.RunDetail {
   return {
-    ...presentRun(run),
+    ...presentRun(run, seen),
+    principal: view.request.principal ?? null,
     inputs: view.request.inputs,
     workflow_version: view.request.workflow.version,
     cancel_requested: view.cancelRequested,
     last_seq: view.lastSeq,
-    steps: view.steps.map((step) => presentStep(step, now)),
+    steps: view.steps.map((step) => presentStep(step, seen.now)),
     waiting: view.waiting.map(({ step, wait }) => presentWait(step, wait)),
     approvals: view.approvals.map((approval) => presentApproval({ ...approval, run: run.id })),
     artifacts: view.artifacts.map(presentArtifact),

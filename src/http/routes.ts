@@ -5,6 +5,7 @@ import { artifactRoutes } from "./routes/artifacts.ts";
 import { catalogRoutes } from "./routes/catalog.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { queueRoutes } from "./routes/queue.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
@@ -22,6 +23,7 @@ const FAMILIES = [
   approvalRoutes,
   workflowRoutes,
   catalogRoutes,
+  queueRoutes,
   scheduleRoutes,
   workerRoutes,
   healthRoutes,

@@ -15,6 +15,7 @@ import { watchMethods } from "./allowed-methods.ts";
 import { useJsonBodies } from "./body.ts";
 import { errorBody, sendFailure, toFailure } from "./errors.ts";
 import { loopbackAddress, refuseForeign } from "./guard.ts";
+import { identify } from "./identity.ts";
 import { describeApi } from "./openapi.ts";
 import type { App, RouteParts } from "./parts.ts";
 import { allRoutes } from "./routes.ts";
@@ -25,6 +26,8 @@ export interface HttpParts extends Parts {
   readonly logger: Logger;
   /** Of agent-runner. */
   readonly version: string;
+  /** Whether whoever sends the identity headers is believed; not, when absent. */
+  readonly trustIdentityHeaders?: boolean;
 }
 
 export interface HttpServer {
@@ -44,6 +47,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const CLOSE_MS = 5_000;
 const LONGEST_PARAM = 300;
+const SECOND_MS = 1_000;
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
   "cross-origin-resource-policy": "same-origin",
@@ -60,6 +64,7 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
 
   logRequests(app, parts);
   guard(app, parts, state);
+  identify(app, parts.trustIdentityHeaders === true);
   answerFailures(app);
   useJsonBodies(app);
   describeApi(app, parts.version);
@@ -166,6 +171,9 @@ function logRequests(app: FastifyInstance, parts: HttpParts): void {
         ms: Math.round(reply.elapsedTime),
         whole: reply.raw.writableFinished,
       };
+      const { method, route, status } = line;
+      const labels = { method, route, status: String(status) };
+      parts.metrics.observe("http_request_seconds", reply.elapsedTime / SECOND_MS, labels);
       parts.logger.info(line, "request");
     });
   });

@@ -109,6 +109,6 @@ async function pump(
 }
 
 /** Headers that hooks have set (request id, security): a hijacked answer must carry them itself. */
-function headersOf(reply: FastifyReply): Record<string, string> {
+export function headersOf(reply: FastifyReply): Record<string, string> {
   return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
 }

@@ -7,13 +7,26 @@ export interface Caller {
   readonly principal: string | null;
 }
 
-export const DEFAULT_TENANT = "default";
-export const ANYBODY: Caller = { tenant: DEFAULT_TENANT, principal: null };
+export const ANYBODY: Caller = { tenant: "default", principal: null };
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.@:-]{0,99}$/;
 
-/** `field` is what it is called where it was said. */
-export function checkCallerName(field: string, name: string): Result<string> {
+/** Who was named; what is not said is as of anybody. `fields` are what they are called where they were said. */
+export function callerNamed(
+  { tenant, principal }: { readonly tenant?: string | undefined; readonly principal?: string | undefined },
+  fields: { readonly tenant: string; readonly principal: string } = {
+    tenant: "tenant",
+    principal: "principal",
+  },
+): Result<Caller> {
+  const one = checkName(fields.tenant, tenant ?? ANYBODY.tenant);
+  if (!one.ok) return one;
+  if (principal === undefined) return ok({ tenant: one.value, principal: null });
+  const other = checkName(fields.principal, principal);
+  return other.ok ? ok({ tenant: one.value, principal: other.value }) : other;
+}
+
+function checkName(field: string, name: string): Result<string> {
   if (NAME.test(name)) return ok(name);
   return fail(
     "invalid_request",

@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import pino from "pino";
+import type { QueueLoad } from "../../src/contracts/run-store.ts";
 import { createHttpServer, type HttpServer } from "../../src/http/server.ts";
 import type { StreamTimes } from "../../src/http/sse.ts";
 import { type House, openHouse } from "./house.suite.ts";
@@ -11,8 +12,14 @@ export interface Door extends House {
   readonly log: string[];
 }
 
-export async function openDoor(times?: StreamTimes): Promise<Door> {
-  const house = await openHouse();
+export interface DoorOptions {
+  readonly trustIdentityHeaders?: boolean;
+  /** The load as it is to be seen: of a machine that is busier than this one. */
+  readonly load?: (real: QueueLoad) => QueueLoad;
+}
+
+export async function openDoor(times?: StreamTimes, options: DoorOptions = {}): Promise<Door> {
+  const house = await openHouse(undefined, options.load);
   const log: string[] = [];
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -20,7 +27,9 @@ export async function openDoor(times?: StreamTimes): Promise<Door> {
       done();
     },
   });
-  const parts = { ...house.parts, version: "1.2.3", logger: pino({ level: "trace" }, sink) };
+  const { trustIdentityHeaders = false } = options;
+  const logger = pino({ level: "trace" }, sink);
+  const parts = { ...house.parts, version: "1.2.3", logger, trustIdentityHeaders };
   const server = createHttpServer(parts, times);
   return {
     ...house,

@@ -15,13 +15,13 @@ import type { Clock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/id.ts";
 import type { ArtifactStore } from "../../src/contracts/artifact-store.ts";
 import type { Live } from "../../src/contracts/live.ts";
-import type { Claim, Commit, RunStore } from "../../src/contracts/run-store.ts";
+import type { Claim, Commit, QueueLoad, RunReader, RunStore } from "../../src/contracts/run-store.ts";
 import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
 import { type AdmissionRules, DEFAULT_RULES } from "../../src/domain/admission-rules.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
-import { Desk } from "../../src/operations/admission/desk.ts";
+import { Desk, type DeskEvent } from "../../src/operations/admission/desk.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
 
 const USED = {
@@ -85,6 +85,8 @@ export interface House {
   readonly live: Live;
   readonly artifacts: ArtifactStore & { readonly kept: Map<string, Uint8Array> };
   readonly probes: Probe[];
+  /** What the desk turned away so far. */
+  readonly events: DeskEvent[];
   /** Exchange `current` to change the rules. */
   readonly rules: { current: AdmissionRules };
   readonly sqlite: SqliteStore;
@@ -102,10 +104,14 @@ export interface Hand {
   save(name: string, content: string, more?: Partial<Artifact>): Promise<Artifact>;
 }
 
-export async function openHouse(clock: Clock = systemClock): Promise<House> {
+export async function openHouse(
+  clock: Clock = systemClock,
+  seen: (real: QueueLoad) => QueueLoad = (real) => real,
+): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "house-"));
   const sqlite = await openSqliteStore({ path: join(folder, "test.db"), clock, beats: "thread" });
-  const { store, reader, workflows, schedules } = sqlite;
+  const { store, workflows, schedules } = sqlite;
+  const reader: RunReader = { ...sqlite.reader, load: async (now) => seen(await sqlite.reader.load(now)) };
   const live = createLive();
   const kept = new Map<string, Uint8Array>();
   const artifacts: House["artifacts"] = {
@@ -181,12 +187,15 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
       rules: () => rules.current,
     }),
   };
+  const events: DeskEvent[] = [];
+  parts.desk.watch((event) => events.push(event));
   const greet = parts.definitions.parseWorkflow(GREET, "greet.yaml");
   if (!greet.ok) throw new Error(JSON.stringify(greet.diagnostics));
   await workflows.save({ workflow: greet.value, source: GREET, origin: "built-in", savedAt: clock.now() });
 
   return {
     parts,
+    events,
     rules,
     store,
     live,

@@ -46,7 +46,7 @@ export function parseLimits(source: string, file: string): Result<AdmissionRules
     message: error.message.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? "not YAML",
   }));
   if (broken.length > 0) return refused(file, broken);
-  const read = valueOf(document);
+  const read = contentOf(document);
   if (!read.ok) return refused(file, [{ line: 1, column: 1, path: "", message: read.message }]);
   // An empty file, or one of comments, changes nothing.
   const parsed = limitsSchema.safeParse(read.value ?? {});
@@ -60,7 +60,7 @@ export function parseLimits(source: string, file: string): Result<AdmissionRules
   return ok(rulesOf(parsed.data));
 }
 
-function valueOf(
+function contentOf(
   document: ReturnType<typeof parseDocument>,
 ): { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string } {
   try {

@@ -114,6 +114,13 @@ function anAdmission(draw: Draw, now: number, parent: string | null): Admission 
   const idempotency = chance(draw, 6)
     ? { key: pick(draw, ["k1", "k2", "k3"]), bodyHash: pick(draw, ["h1", "h2"]) }
     : null;
+  // Now and then somebody urgent comes to a full queue.
+  if (chance(draw, 10)) {
+    return {
+      ...admission(pick(draw, RUNS), { ...over, priority: 0 }, now),
+      caps: { queue: 1, tenant: null },
+    };
+  }
   const caps = chance(draw, 2)
     ? { queue: chance(draw, 2) ? draw(6) : null, tenant: chance(draw, 2) ? draw(5) : null }
     : null;

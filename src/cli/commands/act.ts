@@ -12,6 +12,7 @@ import { type InputOptions, readInputs, readTask } from "../inputs.ts";
 import { styled } from "../summary.ts";
 import type { Terminal } from "../terminal.ts";
 import { oneLine } from "../text.ts";
+import { wishesOf } from "../wishes.ts";
 import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
 interface Options extends Omit<InputOptions, "task"> {
@@ -19,6 +20,8 @@ interface Options extends Omit<InputOptions, "task"> {
   readonly agent?: string;
   readonly title?: string;
   readonly deadline?: string;
+  readonly startBy?: string;
+  readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
   /** Seconds. */
@@ -49,6 +52,8 @@ export function addAct({ program, act: perform }: Cli): void {
     .option("--agent <name>", "the agent, instead of the one that fits the text")
     .option("--title <text>", "how lists show the run")
     .option("--deadline <when>", "a duration (2h) or a moment (2026-01-31T12:00:00Z)")
+    .option("--start-by <when>", "the same: not begun by then, it is not begun any more")
+    .option("--class <name>", "its priority class, e.g. high; `agent-runner queue` lists them")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--wait <duration>", `wait for its end, ${MOST_SECONDS}s at most`, waitSeconds)
@@ -83,7 +88,7 @@ function post(
   { client }: Connection,
   of: { readonly options: Options; readonly text: string; readonly inputs: Json },
 ): Promise<Act> {
-  const { workflow, agent, title, deadline, priority, idempotencyKey, wait } = of.options;
+  const { workflow, agent, idempotencyKey, wait } = of.options;
   return client.post<Act>(
     "/v1/act",
     {
@@ -91,9 +96,7 @@ function post(
       inputs: of.inputs,
       ...(workflow === undefined ? {} : { workflow }),
       ...(agent === undefined ? {} : { agent }),
-      ...(title === undefined ? {} : { title }),
-      ...(deadline === undefined ? {} : { deadline }),
-      ...(priority === undefined ? {} : { priority }),
+      ...wishesOf(of.options),
     },
     {
       ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),

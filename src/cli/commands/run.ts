@@ -8,11 +8,14 @@ import { absolute, commandLine, here } from "../here.ts";
 import { type InputOptions, readInputs } from "../inputs.ts";
 import { tellDefinitions } from "../tell-definitions.ts";
 import { hintWaiting, tellOutcome, watchRun } from "../watch.ts";
+import { wishesOf } from "../wishes.ts";
 import { hintNobodyWorks, withConnection } from "../with-connection.ts";
 
 interface Options extends InputOptions {
   readonly title?: string;
   readonly deadline?: string;
+  readonly startBy?: string;
+  readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
   readonly detach?: boolean;
@@ -40,6 +43,8 @@ export function addRun({ program, act }: Cli): void {
     .option("--task <text>", "the input `task`, or @FILE")
     .option("--title <text>", "how lists show the run")
     .option("--deadline <when>", "a duration (2h) or a moment (2026-01-31T12:00:00Z)")
+    .option("--start-by <when>", "the same: not begun by then, it is not begun any more")
+    .option("--class <name>", "its priority class, e.g. high; `agent-runner queue` lists them")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--detach", "start it and come back")
@@ -88,15 +93,13 @@ function start(
   { client }: Connection,
   of: { readonly workflow: string; readonly inputs: JsonObject; readonly options: Options },
 ): Promise<Run> {
-  const { title, deadline, priority, idempotencyKey } = of.options;
+  const { idempotencyKey } = of.options;
   return client.post<Run>(
     "/runs",
     {
       workflow: of.workflow,
       inputs: of.inputs,
-      ...(title === undefined ? {} : { title }),
-      ...(deadline === undefined ? {} : { deadline }),
-      ...(priority === undefined ? {} : { priority }),
+      ...wishesOf(of.options),
     },
     idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey },
   );

@@ -35,6 +35,7 @@ function runs({ options, common, terminal }: Call<Options>): Promise<number> {
     const query = new URLSearchParams({ limit: String(options.limit) });
     for (const status of options.status ?? []) query.append("status", status);
     if (options.workflow !== undefined) query.set("workflow", options.workflow);
+    if (common.tenant !== undefined) query.set("tenant", common.tenant);
     if (options.after !== undefined) query.set("after", options.after);
     const page = await client.get<RunPage>(`/runs?${query}`);
     terminal.result(page, () => (page.runs.length === 0 ? "no runs" : listText(terminal, page.runs)));

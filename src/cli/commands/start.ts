@@ -80,7 +80,9 @@ type Serving = Pick<Call<Options>, "options" | "terminal"> & {
 async function serve({ house, config, options, terminal }: Serving): Promise<void> {
   const { createHttpServer } = await import("../../http/server.ts");
   const logger = pino({ level: config.logLevel, base: null }, pino.destination(2));
-  const server = createHttpServer({ ...house.operations, logger, version: productVersion() });
+  const { trustIdentityHeaders } = config;
+  const version = productVersion();
+  const server = createHttpServer({ ...house.operations, logger, version, trustIdentityHeaders });
   try {
     const { note, withdraw } = await open({ server, config, house });
     const state = { ...note, data: config.dataDir, roles: config.roles };

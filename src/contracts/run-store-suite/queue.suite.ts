@@ -20,6 +20,14 @@ export function queueSuite(tested: UnderTest): void {
   const { allFacts, clock, reader, store, take, under } = tested;
 
   describe("admit", () => {
+    it("keeps what was promised of the run", async () => {
+      const sla = { class: "high", startBy: START + 5_000, targetMs: 60_000 };
+      const asked = admission("run_1", { deadlineAt: START + 9_000, sla });
+      expect(await store().admit([asked])).toEqual([{ kind: "created", id: "run_1" }]);
+      expect(await reader().run("run_1")).toMatchObject({ deadlineAt: START + 9_000, sla });
+      expect((await reader().runs({ filter: {}, after: null, limit: 9 }))[0]?.sla).toEqual(sla);
+    });
+
     it("writes the run, its place in the queue and its first fact", async () => {
       expect(await store().admit([admission("run_1")])).toEqual([{ kind: "created", id: "run_1" }]);
       expect(await reader().run("run_1")).toEqual({
@@ -38,6 +46,7 @@ export function queueSuite(tested: UnderTest): void {
         startedAt: null,
         endedAt: null,
         deadlineAt: null,
+        sla: null,
         output: null,
         failure: null,
       });

@@ -16,6 +16,8 @@ export const ActRequestSchema = z
     inputs: jsonObject().default({}).meta({ description: "Inputs; they go before what the text says." }),
     title: StartRunSchema.shape.title,
     deadline: StartRunSchema.shape.deadline,
+    start_by: StartRunSchema.shape.start_by,
+    class: StartRunSchema.shape.class,
     priority: StartRunSchema.shape.priority,
   })
   .meta({ id: "ActRequest", description: "At least one of `text`, `workflow` and `agent`." });

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { LIMITS } from "../../domain/limits.ts";
 import { RUN_STATUSES, STEP_STATUSES } from "../../domain/run.ts";
 import { ApprovalSchema, ArtifactSchema } from "./artifacts.ts";
+import { SlaSchema } from "./queue.ts";
 import { count, FailureSchema, json, jsonObject, moment, paging, runId } from "./shared.ts";
 
 export const StartRunSchema = z
@@ -14,12 +15,21 @@ export const StartRunSchema = z
       .max(64)
       .optional()
       .meta({ description: "A duration from now (`2h`) or a moment (`2026-01-31T12:00:00Z`)." }),
+    start_by: z.string().max(64).optional().meta({
+      description: "A duration or a moment: a run that has not begun by then is not begun any more.",
+    }),
+    class: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ description: "A priority class, e.g. `high`; `GET /v1/queue` lists them." }),
     priority: z
       .int()
       .min(0)
       .max(LIMITS.priorities - 1)
       .optional()
-      .meta({ description: "0 is the most urgent." }),
+      .meta({ description: "0 is the most urgent. Instead of a class." }),
   })
   .meta({ id: "StartRun" });
 export type StartRunBody = z.input<typeof StartRunSchema>;
@@ -50,6 +60,7 @@ const runFields = {
   started_at: moment().nullable(),
   ended_at: moment().nullable(),
   deadline_at: moment().nullable(),
+  sla: SlaSchema,
   failure: FailureSchema.nullable(),
 };
 
@@ -80,6 +91,7 @@ const listOf = <T extends z.ZodType>(item: T) =>
 export const RunListQuery = z.strictObject({
   status: listOf(z.enum(RUN_STATUSES)).optional(),
   workflow: z.string().max(200).optional(),
+  tenant: z.string().min(1).max(100).optional(),
   parent: runId().optional(),
   ...paging,
   after: runId().optional(),
@@ -165,6 +177,10 @@ export const RunDetailSchema = z
   .object({
     ...runFields,
     output: json(),
+    principal: z
+      .string()
+      .nullable()
+      .meta({ description: "Who of the tenant asked for it, if that was said." }),
     inputs: json(),
     workflow_version: z.string(),
     cancel_requested: z.object({ by: z.string(), reason: z.string() }).nullable(),

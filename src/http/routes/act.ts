@@ -5,6 +5,7 @@ import type { JsonObject } from "../../base/json.ts";
 import type { Fact } from "../../domain/fact.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { hasRunEnded } from "../../domain/run.ts";
+import { glance } from "../../operations/admission/glance.ts";
 import { act } from "../../operations/intake/act.ts";
 import { type FoundAct, findAct } from "../../operations/intake/find-act.ts";
 import { waitForEnd } from "../../operations/runs/wait-for-end.ts";
@@ -24,6 +25,7 @@ import type { App, RouteParts } from "../parts.ts";
 import { readPrefer } from "../prefer.ts";
 import { actPath, presentAct } from "../present-act.ts";
 import { nothingFollows, streamRun, takePlace, wantsStream } from "../stream-run.ts";
+import { wishesIn } from "../wishes.ts";
 import { failures } from "./responses.ts";
 
 const tags = ["act"];
@@ -62,7 +64,7 @@ function postAct(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { text, workflow, agent, inputs, title, deadline, priority } = request.body;
+      const { text, workflow, agent, inputs } = request.body;
       const key = request.headers["idempotency-key"];
       const prefer = readPrefer(request.headers.prefer, MOST_SECONDS);
       const acted = valueOrThrow(
@@ -71,10 +73,9 @@ function postAct(app: App, parts: RouteParts): void {
           ...(text === undefined ? {} : { text }),
           ...(workflow === undefined ? {} : { workflow }),
           ...(agent === undefined ? {} : { agent }),
-          ...(title === undefined ? {} : { title }),
-          ...(deadline === undefined ? {} : { deadline }),
-          ...(priority === undefined ? {} : { priority }),
+          ...wishesIn(request.body),
           ...(key === undefined ? {} : { idempotencyKey: key }),
+          caller: request.caller,
         }),
       );
       reply.header("location", actPath(acted.run.id));
@@ -82,11 +83,13 @@ function postAct(app: App, parts: RouteParts): void {
       const { waitSeconds, respondAsync } = prefer;
       if (waitSeconds === null) {
         if (respondAsync) reply.header("preference-applied", "respond-async");
-        return reply.code(202).send(presentAct(acted));
+        return reply.code(202).send(presentAct(acted, await glance(parts)));
       }
       const found = await held(parts, reply, { found: acted, ms: waitSeconds * MS });
       reply.header("preference-applied", `wait=${waitSeconds}`);
-      return reply.code(hasRunEnded(found.run.status) ? 200 : 202).send(presentAct(found));
+      return reply
+        .code(hasRunEnded(found.run.status) ? 200 : 202)
+        .send(presentAct(found, await glance(parts)));
     },
   );
 }
@@ -125,8 +128,11 @@ function getAct(app: App, parts: RouteParts): void {
         return stream(parts, reply, { found, lastId: request.headers["last-event-id"] });
       }
       const { wait } = request.query;
-      if (wait === undefined) return presentAct(found);
-      return presentAct(await held(parts, reply, { found, ms: parseDuration(wait) ?? 0 }));
+      if (wait === undefined) return presentAct(found, await glance(parts));
+      return presentAct(
+        await held(parts, reply, { found, ms: parseDuration(wait) ?? 0 }),
+        await glance(parts),
+      );
     },
   );
 }
@@ -159,7 +165,10 @@ async function stream(
   let told: string | null = null;
   const beside = async (fact: Fact | null) => {
     if (fact !== null && !fact.kind.startsWith("run_")) return null;
-    const now = presentAct(fact === null ? found : valueOrThrow(await findAct(parts, run)));
+    const now = presentAct(
+      fact === null ? found : valueOrThrow(await findAct(parts, run)),
+      await glance(parts),
+    );
     if (now.state === told) return null;
     told = now.state;
     return { event: "state", data: now };

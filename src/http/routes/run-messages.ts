@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Json } from "../../base/json.ts";
+import { glance } from "../../operations/admission/glance.ts";
 import { cancelRun } from "../../operations/runs/cancel-run.ts";
 import { pauseRun } from "../../operations/runs/pause-run.ts";
 import { replyToRun } from "../../operations/runs/reply-to-run.ts";
@@ -37,7 +38,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
       const { reason } = request.body;
       const given = reason === undefined ? {} : { reason };
       const run = await cancelRun(parts, { run: request.params.id, from: FROM_API, ...given });
-      return reply.code(202).send(presentRun(valueOrThrow(run)));
+      return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
   );
 
@@ -52,7 +53,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
       },
       async (request, reply) => {
         const run = await operation(parts, { run: request.params.id, from: FROM_API });
-        return reply.code(202).send(presentRun(valueOrThrow(run)));
+        return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
       },
     );
   }
@@ -72,7 +73,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
         ...known,
         from: FROM_API,
       });
-      return reply.code(202).send(presentRun(valueOrThrow(run)));
+      return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
   );
 
@@ -85,7 +86,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
       const { text, id } = request.body;
       const known = id === undefined ? {} : { id };
       const run = await replyToRun(parts, { run: request.params.id, text, ...known, from: FROM_API });
-      return reply.code(202).send(presentRun(valueOrThrow(run)));
+      return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
   );
 }

@@ -1,5 +1,6 @@
 import type { Json } from "../../base/json.ts";
 import type { RunFilter } from "../../contracts/run-store.ts";
+import { glance } from "../../operations/admission/glance.ts";
 import { listRuns } from "../../operations/runs/list-runs.ts";
 import { runDetail } from "../../operations/runs/run-detail.ts";
 import { startRun } from "../../operations/runs/start-run.ts";
@@ -15,6 +16,7 @@ import {
 import { valueOrThrow } from "../errors.ts";
 import type { App, RouteParts } from "../parts.ts";
 import { presentDetail, presentListedRun, presentRun } from "../present.ts";
+import { wishesIn } from "../wishes.ts";
 import { failures } from "./responses.ts";
 
 const tags = ["runs"];
@@ -34,21 +36,20 @@ export function runRoutes(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { inputs, title, deadline, priority } = request.body;
+      const { inputs } = request.body;
       const key = request.headers["idempotency-key"];
       const started = valueOrThrow(
         await startRun(parts, {
           workflow: request.body.workflow,
           inputs: inputs as Json,
-          ...(title === undefined ? {} : { title }),
-          ...(deadline === undefined ? {} : { deadline }),
-          ...(priority === undefined ? {} : { priority }),
+          ...wishesIn(request.body),
           ...(key === undefined ? {} : { idempotencyKey: key }),
+          caller: request.caller,
         }),
       );
       reply.header("location", `/runs/${started.run.id}`);
       if (!started.created) reply.header("idempotency-replayed", "true");
-      return reply.code(202).send(presentRun(started.run));
+      return reply.code(202).send(presentRun(started.run, await glance(parts)));
     },
   );
 
@@ -64,10 +65,11 @@ export function runRoutes(app: App, parts: RouteParts): void {
       },
     },
     async (request) => {
-      const { status, workflow, parent, after, limit } = request.query;
+      const { status, workflow, tenant, parent, after, limit } = request.query;
       const filter: RunFilter = {
         ...(status === undefined ? {} : { status }),
         ...(workflow === undefined ? {} : { workflow }),
+        ...(tenant === undefined ? {} : { tenant }),
         ...(parent === undefined ? {} : { parent }),
       };
       const page = valueOrThrow(
@@ -77,7 +79,8 @@ export function runRoutes(app: App, parts: RouteParts): void {
           ...(limit === undefined ? {} : { limit }),
         }),
       );
-      return { runs: page.runs.map(presentListedRun), next_after: page.nextAfter };
+      const seen = await glance(parts);
+      return { runs: page.runs.map((run) => presentListedRun(run, seen)), next_after: page.nextAfter };
     },
   );
 
@@ -93,6 +96,6 @@ export function runRoutes(app: App, parts: RouteParts): void {
       },
     },
     async (request) =>
-      presentDetail(valueOrThrow(await runDetail(parts, request.params.id)), parts.clock.now()),
+      presentDetail(valueOrThrow(await runDetail(parts, request.params.id)), await glance(parts)),
   );
 }

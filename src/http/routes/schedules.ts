@@ -19,8 +19,8 @@ import {
   ScheduleSchema,
 } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
+import { moment } from "../moments.ts";
 import { type App, FROM_API, type RouteParts } from "../parts.ts";
-import { moment } from "../present.ts";
 import { failures } from "./responses.ts";
 
 const tags = ["schedules"];

@@ -1,21 +1,22 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../contracts/metrics.ts";
 import type { RateAsk, RateLimitStore } from "../../contracts/rate-limit-store.ts";
-import type { QueueLoad, RunReader } from "../../contracts/run-store.ts";
+import type { RunReader } from "../../contracts/run-store.ts";
 import {
   decideAdmission,
   type Entry,
   estimateWait,
-  type Load,
   type RefusalScope,
   type Verdict,
+  withRetry,
 } from "../../domain/admission.ts";
 import { type AdmissionRules, classOf, tenantRules } from "../../domain/admission-rules.ts";
 import { type Failure, failure, ok, type Result } from "../../domain/errors.ts";
+import { LIMITS } from "../../domain/limits.ts";
 import { type Rate, rateTerms } from "../../domain/rate-limit.ts";
 import type { Caller } from "../caller.ts";
 import { ExpectedTimes } from "./expected-time.ts";
-import { RecentLoad } from "./recent-load.ts";
+import { RecentLoad, type Seen } from "./recent-load.ts";
 
 /** Something that was turned away, or gave way. */
 export interface DeskEvent {
@@ -52,6 +53,8 @@ export interface DeskParts {
   readonly metrics: Metrics;
 }
 
+const BUSY_RETRY_MS = 1_000;
+
 /**
  * Where work is let in or turned away, before the store is asked to take it. One per process: it remembers the load
  * it saw last and counts what it did.
@@ -77,8 +80,14 @@ export class Desk {
     return this.#parts.rules();
   }
 
-  load(): Promise<{ readonly load: Load; readonly store: QueueLoad }> {
+  /** Some moments old at most. */
+  load(): Promise<Seen> {
     return this.#load.get();
+  }
+
+  /** As it is now. */
+  freshLoad(): Promise<Seen> {
+    return this.#load.fresh();
   }
 
   /** Counts one request against the rates of the tenant and the principal. */
@@ -96,16 +105,26 @@ export class Desk {
 
   /** By what is known here; the store counts again, exactly. */
   async judge(entry: Omit<Entry, "expectedMs">, workflow: string): Promise<Verdict> {
-    const [{ load }, expectedMs] = await Promise.all([
+    const [{ load, store }, expectedMs] = await Promise.all([
       this.#load.get(),
       entry.deadlineAt === null ? null : this.#times.of(workflow),
     ]);
     const now = this.#parts.clock.now();
-    const verdict = decideAdmission(this.rules(), load, { ...entry, expectedMs, now });
-    if (verdict.kind === "refuse") {
-      this.refused(verdict.scope, verdict.failure, { tenant: entry.tenant, class: this.#classOf(entry) });
+    const rules = this.rules();
+    const waitMs = estimateWait(rules, load, entry);
+    // Caps by what the store said: what was let in since might be counted twice, and nobody is refused for that.
+    const verdict = decideAdmission(rules, store, { ...entry, expectedMs, now, waitMs });
+    const busy = this.#load.entering >= LIMITS.admissionsEntering ? storeBusy() : null;
+    const settled = busy ?? verdict;
+    if (settled.kind === "refuse") {
+      this.refused(settled.scope, settled.failure, { tenant: entry.tenant, class: this.#classOf(entry) });
     }
-    return verdict;
+    return settled;
+  }
+
+  /** Counts a run that is on its way into the store; what is given back is called with the store's answer. */
+  enter(entry: Pick<Entry, "tenant" | "priority">): (taken: boolean) => void {
+    return this.#load.enter(entry);
   }
 
   /** The wait of a run that came now; `null` when nobody can tell. */
@@ -114,7 +133,6 @@ export class Desk {
   }
 
   admitted(entry: Pick<Entry, "tenant" | "priority">, dropped: readonly string[]): void {
-    this.#load.add(entry);
     this.#admitted += 1;
     this.#parts.metrics.count("admissions_total", { class: this.#classOf(entry) });
     if (dropped.length === 0) return;
@@ -165,6 +183,15 @@ export class Desk {
   #tell(event: DeskEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** A store that is slow to write must not gather requests without end. */
+function storeBusy(): Extract<Verdict, { kind: "refuse" }> {
+  const why = failure(
+    "unavailable",
+    `${LIMITS.admissionsEntering} runs wait for the store to take them; this one was not accepted.`,
+  );
+  return { kind: "refuse", scope: "queue", failure: withRetry(why, "queue", BUSY_RETRY_MS) };
 }
 
 type KeyedRate = RateAsk & { readonly scope: "tenant" | "principal"; readonly rate: Rate };

@@ -1,5 +1,5 @@
 import type { Admission } from "../../contracts/run-store.ts";
-import type { RefusalScope } from "../../domain/admission.ts";
+import { type RefusalScope, roomAfter, withRetry } from "../../domain/admission.ts";
 import { classOf, tenantRules } from "../../domain/admission-rules.ts";
 import { type Failure, fail, ok, type Result } from "../../domain/errors.ts";
 import type { RunSummary } from "../../domain/run.ts";
@@ -43,7 +43,12 @@ export async function admitRun(parts: Needs, asked: Asked): Promise<Result<Start
   const rules = parts.desk.rules();
   const { weight, maxQueued } = tenantRules(rules, tenant);
   const caps = { queue: rules.maxQueued, tenant: maxQueued };
-  const [admitted] = await parts.store.admit([{ ...asked, weight, caps }]);
+  const settle = parts.desk.enter(entry);
+  const admitted = await admitOne(parts, { ...asked, weight, caps }).catch((error: unknown) => {
+    settle(false);
+    throw error;
+  });
+  settle(admitted?.kind === "created");
   if (!admitted) return fail("internal", "The store gave no answer to an admission.");
   if (admitted.kind === "refused") return refused(parts, asked, admitted.failure);
   if (admitted.kind === "created") parts.desk.admitted(entry, admitted.dropped ?? []);
@@ -51,26 +56,30 @@ export async function admitRun(parts: Needs, asked: Asked): Promise<Result<Start
   return run.ok ? ok({ run: run.value, created: admitted.kind === "created" }) : run;
 }
 
+async function admitOne({ store }: Pick<Parts, "store">, admission: Admission) {
+  const [admitted] = await store.admit([admission]);
+  return admitted;
+}
+
 const SCOPES: Readonly<Record<string, RefusalScope>> = {
   tenant_queue_full: "tenant",
   queue_full: "queue",
   concurrency_conflict: "concurrency",
 };
-/** As the door's own refusals where the queue filled up between its look and the store's. */
-const SOON_MS = 1_000;
 
 /** What the store refused is counted as what the door refuses. */
-function refused(parts: Needs, { request }: Asked, why: Failure): Result<never> {
+async function refused(parts: Needs, { request }: Asked, why: Failure): Promise<Result<never>> {
   const scope = SCOPES[why.code];
   if (scope === undefined) return { ok: false, failure: why };
+  const { tenant } = request;
   const rules = parts.desk.rules();
-  const told = withRetryAfter(why, scope);
-  const of = { tenant: request.tenant, class: request.sla?.class ?? classOf(rules, request.priority) };
+  const { load } = await parts.desk.load();
+  const told = withRetry(
+    why,
+    scope,
+    roomAfter(rules, load, { tenant: scope === "tenant" ? tenant : null, over: 1 }),
+  );
+  const of = { tenant, class: request.sla?.class ?? classOf(rules, request.priority) };
   parts.desk.refused(scope, told, of);
   return { ok: false, failure: told };
-}
-
-function withRetryAfter(why: Failure, scope: RefusalScope): Failure {
-  const details = typeof why.details === "object" && why.details !== null ? why.details : {};
-  return { ...why, details: { ...details, scope, retry_after_ms: SOON_MS } };
 }

@@ -34,6 +34,7 @@ function summary(state: MemoryState, run: MemoryRun): RunSummary {
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     deadlineAt: request.deadlineAt,
+    sla: request.sla ?? null,
     output: run.output,
     failure: run.failure,
   });

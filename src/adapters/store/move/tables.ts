@@ -106,6 +106,7 @@ const DESCRIBED: readonly Described[] = [
       "result_blob bytes",
       "lane int @2",
       "gated bool @2",
+      "sla text @6",
     ],
   },
   {

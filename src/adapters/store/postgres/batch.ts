@@ -14,8 +14,9 @@ import { requestOf } from "../sql/admission-answers.ts";
 import { entryFault, isUniqueViolation } from "./failures.ts";
 import { flush, tryFacts } from "./flush.ts";
 import { firstFacts } from "./journal.ts";
-import { type Loaded, load, loadParents, type Scope, scopeOfPosts } from "./load.ts";
+import { type Loaded, load, loadParents, scopeOfPosts } from "./load.ts";
 import { keysThatDoNotWait, lockDoors, lockVictims } from "./queue.ts";
+import type { Scope } from "./scope.ts";
 import type { Session, Tx } from "./session.ts";
 import { Verbs } from "./verbs.ts";
 

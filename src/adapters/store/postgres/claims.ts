@@ -80,6 +80,10 @@ const BRING_SLOTS = statement(
 const WANTED = statement(
   "SELECT run_no, key FROM run_slot WHERE run_no = ANY($1::bigint[]) AND NOT held ORDER BY run_no, key",
 );
+/** A claim that has slots in hand already waits for no others: somebody may hold those and wait for these. */
+const LOCK_FREE_SLOTS = statement(
+  "SELECT key, cap, held FROM slot WHERE key = ANY($1::text[]) ORDER BY key FOR NO KEY UPDATE SKIP LOCKED",
+);
 const UNQUEUE = statement("DELETE FROM ready WHERE run_no = ANY($1::bigint[])");
 const LEASE = statement(
   `INSERT INTO lease (run_no, token, worker, at)
@@ -108,6 +112,9 @@ class SlottedClaim {
   readonly taken: Taken[] = [];
   parked = 0;
   woken = 0;
+  /** The next head's slots are in other hands at this moment. */
+  blocked = false;
+  #holdsSlots = false;
 
   constructor(tx: Tx, of: ClaimOrder) {
     this.#tx = tx;
@@ -124,15 +131,18 @@ class SlottedClaim {
     let woke = false;
     for (const head of locked) {
       if (this.taken.length + accepted.length >= this.#of.limit || woke) break;
-      const rooms = head.gated ? (wanted.get(head.no) ?? []).map(({ key }) => slots.get(key)) : [];
-      const full = rooms.find((slot) => slot !== undefined && slot.held >= slot.cap);
+      const keys = head.gated ? (wanted.get(head.no) ?? []).map(({ key }) => key) : [];
+      const rooms = keys.flatMap((key) => slots.get(key) ?? []);
+      this.blocked = rooms.length < keys.length;
+      if (this.blocked) break;
+      const full = rooms.find((slot) => slot.held >= slot.cap);
       if (full === undefined) {
-        for (const slot of rooms) if (slot !== undefined) slot.held += 1;
+        for (const slot of rooms) slot.held += 1;
         accepted.push(head);
         continue;
       }
       aside.push({ no: head.no, key: full.key });
-      const free = rooms.flatMap((slot) => (slot && slot.held < slot.cap ? [slot.key] : []));
+      const free = rooms.flatMap((slot) => (slot.held < slot.cap ? [slot.key] : []));
       const others = await wake(
         this.#tx,
         free.map((key) => ({ key, lane: head.lane, amount: 1 })),
@@ -148,10 +158,12 @@ class SlottedClaim {
   async #slotsOf(gated: readonly Head[]) {
     if (gated.length === 0) return { wanted: new Map<RunNo, Wanted[]>(), slots: new Map<string, SlotRow>() };
     const runs = gated.map((head) => head.no);
-    this.#tx.run(BRING_SLOTS, [runs]);
+    if (!this.#holdsSlots) this.#tx.run(BRING_SLOTS, [runs]);
     const wanted = await this.#tx.many<Wanted>(WANTED, [runs]);
     const keys = [...new Set(wanted.map(({ key }) => key))];
-    const slots = await this.#tx.many<SlotRow>(LOCK_SLOTS, [keys]);
+    const lock = this.#holdsSlots ? LOCK_FREE_SLOTS : LOCK_SLOTS;
+    const slots = await this.#tx.many<SlotRow>(lock, [keys]);
+    this.#holdsSlots = true;
     return {
       wanted: Map.groupBy(wanted, (one) => one.run_no),
       slots: new Map(slots.map((slot) => [slot.key, { ...slot }])),
@@ -187,7 +199,7 @@ class SlottedClaim {
 
 export interface Claimed {
   readonly claims: readonly Claim[];
-  /** There is more to look at: what was put aside was too much for one claim. */
+  /** There is more to look at: what was put aside was too much for one claim, or a slot was in other hands. */
   readonly more: boolean;
 }
 
@@ -202,7 +214,7 @@ async function claimSlotted(tx: Tx, of: ClaimOrder, first: readonly Head[]): Pro
   for (;;) {
     const parked = claim.parked;
     const woke = await claim.take(heads);
-    if (claim.taken.length >= of.limit || claim.parked >= PARKED_PER_CLAIM) break;
+    if (claim.taken.length >= of.limit || claim.parked >= PARKED_PER_CLAIM || claim.blocked) break;
     if (!woke && claim.parked === parked && heads.length < most) break;
     most = Math.min(NEXT_HEADS, PARKED_PER_CLAIM - claim.parked);
     heads = await tx.many<Head>(HEADS, [of.worker, most, of.lanes]);
@@ -211,7 +223,7 @@ async function claimSlotted(tx: Tx, of: ClaimOrder, first: readonly Head[]): Pro
   const claims = claim.taken
     .sort(inClaimOrder)
     .map(({ no, run, token }) => ({ no, run, token, worker: of.worker }));
-  return { claims, more: claims.length < of.limit && claim.parked >= PARKED_PER_CLAIM };
+  return { claims, more: claims.length < of.limit && (claim.blocked || claim.parked >= PARKED_PER_CLAIM) };
 }
 
 /** `null` when the worker is not known. Durable before it is answered: a lost claim's token must not be given again. */

@@ -15,10 +15,11 @@ const BLOBS = statement(
 );
 const RUNS = statement(
   `INSERT INTO run (no, id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title,
-     parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, lane, gated)
+     parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, lane, gated, sla)
    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::text[],
      $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[],
-     $16::bigint[], $17::bigint[], $18::int[], $19::boolean[])`,
+     $16::bigint[], $17::bigint[], $18::int[], $19::boolean[],
+     $20::text[])`,
 );
 const FACTS = statement(
   `INSERT INTO journal (run_no, seq, at, kind, step, attempt, token, body, blob)
@@ -188,6 +189,7 @@ function columnsOfRuns(runs: readonly NewRun[]) {
     sorted.map((run) => run.deadlineAt),
     sorted.map((run) => run.lane),
     sorted.map((run) => run.slots.length > 0),
+    sorted.map((run) => (run.sla === null ? null : JSON.stringify(run.sla))),
   ];
 }
 

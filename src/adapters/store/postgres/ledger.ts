@@ -2,6 +2,7 @@ import type { Commit, Posting, RunNo, StoreHint } from "../../../contracts/run-s
 import type { Slot } from "../../../domain/fact.ts";
 import type { RunStatus } from "../../../domain/run.ts";
 import type { Served } from "../../../domain/service-rate.ts";
+import type { Sla } from "../../../domain/sla.ts";
 import type { FactRow } from "../sql/fact-row.ts";
 import { blobHash, largeBytes, packBlob, type StoredBody } from "../sql/packing.ts";
 import type { SlotEvent } from "./slots.ts";
@@ -53,6 +54,7 @@ export interface NewRun {
   readonly deadlineAt: number | null;
   readonly lane: number;
   readonly slots: readonly Slot[];
+  readonly sla: Sla | null;
 }
 
 /** A run that waits in the queue, locked there, and may be the one that gives way. */

@@ -2,7 +2,7 @@ import type { Admission, RunNo } from "../../../contracts/run-store.ts";
 import { laneOf } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { classKey, type Ledger, type Share, type Victim } from "./ledger.ts";
-import type { Scope } from "./load.ts";
+import type { Scope } from "./scope.ts";
 import type { Tx } from "./session.ts";
 import { type Rows, statement } from "./sql.ts";
 
@@ -24,7 +24,7 @@ export interface QueueState {
 }
 
 /** One after the other: what is counted at the door stays true until the admission is there to be seen. */
-const DOOR = statement("SELECT pg_advisory_xact_lock(4715, 3)");
+const DOOR = statement("SELECT pg_advisory_xact_lock(4717, 1)");
 const KEY_DOORS = statement(
   `SELECT pg_advisory_xact_lock(4716, door) FROM (
      SELECT DISTINCT hashtext(key) AS door FROM unnest($1::text[]) AS asked (key) ORDER BY door) AS doors`,

@@ -74,7 +74,15 @@ export class Verbs {
         ? null
         : { no: parent.no, id: parent.id, step: request.parent.step };
     const placed = { no, id, tenant, queue, priority, vt, workflow, title, parent: family };
-    this.#ledger.newRuns.push({ ...placed, idempotency, at, deadlineAt, lane, slots });
+    this.#ledger.newRuns.push({
+      ...placed,
+      idempotency,
+      at,
+      deadlineAt,
+      lane,
+      slots,
+      sla: request.sla ?? null,
+    });
     this.#ledger.facts.push({ ...fact, no, token: 0, body: this.#ledger.body(text) });
     const run: HeldRun = {
       no,

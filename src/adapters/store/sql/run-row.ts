@@ -20,6 +20,7 @@ export interface RunRow {
   readonly started_at: number | null;
   readonly ended_at: number | null;
   readonly deadline_at: number | null;
+  readonly sla: string | null;
   readonly waiting_for: string | null;
   /** The full slot it was put aside for. */
   readonly parked_for: string | null;
@@ -29,7 +30,7 @@ export interface RunRow {
 
 export const RUN_COLUMNS = `run.no, run.id, run.tenant, run.queue, run.priority, run.workflow, run.workflow_hash, run.title,
   run.parent_id, run.parent_step, run.status, run.paused, run.created_at, run.started_at, run.ended_at,
-  run.deadline_at, run.result, run.result_blob,
+  run.deadline_at, run.sla, run.result, run.result_blob,
   (SELECT waiting_for FROM rest WHERE rest.run_no = run.no) AS waiting_for,
   (SELECT key FROM parked WHERE parked.run_no = run.no) AS parked_for,
   CASE WHEN run.lane <> 0 THEN (SELECT lane.labels FROM ready JOIN lane ON lane.id = ready.lane
@@ -65,6 +66,7 @@ export function toSummary(row: RunRow, result: string | null, workers: LabelsOf)
     startedAt: row.started_at,
     endedAt: row.ended_at,
     deadlineAt: row.deadline_at,
+    sla: row.sla === null ? null : JSON.parse(row.sla),
     output,
     failure,
   };

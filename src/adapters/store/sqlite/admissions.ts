@@ -85,8 +85,8 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
   const judge = createJudge(connection, parts);
   const insert = connection.insert(
     `INSERT INTO run (id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title,
-       parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, lane, gated)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, lane, gated, sla)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   const enter = (tx: Transaction, admission: Admission, of: { lane: number; parent: Parent }): void => {
@@ -111,6 +111,7 @@ export function createAdmit(connection: Connection, parts: Parts): Admit {
       request.deadlineAt,
       of.lane,
       slots.length > 0 ? 1 : 0,
+      request.sla === undefined ? null : JSON.stringify(request.sla),
     );
     tx.add("queued", 1);
     parts.journal.append(no, 0, [{ kind: "run_queued", request, seq: 1, at }]);
