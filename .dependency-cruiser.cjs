@@ -29,6 +29,12 @@ module.exports = {
       { path: "^src/adapters/([^/]+)/", pathNot: "\\.(test|suite)\\.ts$" },
       { path: "^src/adapters/", pathNot: "^src/adapters/$1/" },
     ),
+    // What the books of a fake server are compared with must not have written them.
+    ban(
+      "fakes-are-strangers",
+      { path: "^src/adapters/models/(fake-server|script)/", pathNot: "\\.(test|suite)\\.ts$" },
+      { path: "^src/(gateway/|adapters/models/(?!fake-server/|script/))" },
+    ),
     ban(
       "suites-are-for-tests",
       { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" },

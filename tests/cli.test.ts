@@ -493,7 +493,10 @@ describe("without a server", () => {
   });
 
   it("a model that plays a script, over the wire of a provider", async () => {
-    const server = desk.start(["fake-models", "--script", desk.file("greeting.yaml", GREETING)]);
+    const books = desk.file("books.jsonl", "");
+    const prices = desk.file("prices.json", '{"*": {"input": 0, "output": 1000}}');
+    const script = desk.file("greeting.yaml", GREETING);
+    const server = desk.start(["fake-models", "--script", script, "--ledger", books, "--prices", prices]);
     const said = await server.says(/http:\S+/);
     const url = /http:\S+?(?=;|\s)/.exec(said)?.[0] ?? "";
     const env = { ANTHROPIC_BASE_URL: url, ANTHROPIC_API_KEY: "fake" };
@@ -501,7 +504,26 @@ describe("without a server", () => {
     expect(detail.output).toEqual({ greeting: "Hello, Ada!" });
     expect((await desk.run(["providers"], { env })).code).toBe(0);
     server.child.kill("SIGTERM");
-    if (!windows) expect((await server.ended).code).toBe(0);
+    if (windows) return;
+    expect((await server.ended).code).toBe(0);
+    const bills = readFileSync(books, "utf8").trim().split("\n");
+    expect(bills).toHaveLength(1);
+    const bill = JSON.parse(bills[0] ?? "") as { tokens: { output: number } };
+    expect(bill).toMatchObject({
+      wire: "anthropic",
+      end: "answered",
+      costMicros: 1_000 * bill.tokens.output,
+    });
+  });
+
+  it("says what is wrong with the prices of a fake server", async () => {
+    const told = async (source: string) =>
+      (await desk.run(["fake-models", "--prices", desk.file("prices.json", source)])).stderr;
+    expect(await told("input: 3")).toContain("is not JSON");
+    expect(await told('{"*": {"input": -1, "output": 2}}')).toMatch(
+      /not a table of prices \(\*\.input: .*write \{"\*"/,
+    );
+    expect(await told("{}")).toContain("is empty");
   });
 });
 

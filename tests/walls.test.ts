@@ -80,6 +80,11 @@ const PLANTED: readonly (readonly [string, string, string])[] = [
     "adapters-are-strangers",
   ],
   [
+    "src/adapters/models/fake-server/planted.ts",
+    'import { isRetryAfter } from "../ai-sdk/retry-after.ts";\nexport const x = isRetryAfter;',
+    "fakes-are-strangers",
+  ],
+  [
     "src/http/planted.ts",
     'import { Worker } from "../engine/worker.ts";\nexport const x = Worker;',
     "floor:http",

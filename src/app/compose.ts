@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
@@ -9,6 +9,7 @@ import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
 import { createExpressions } from "../adapters/expressions/cel.ts";
 import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
+import { RelayedLive } from "../adapters/live/relayed.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
 import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
@@ -20,6 +21,8 @@ import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError, ok, type Result } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { collector } from "../engine/services/collector.ts";
@@ -32,8 +35,10 @@ import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
 import { createLife, type Life } from "./lifecycle.ts";
+import { createLog } from "./log.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
 import type { Reloadable } from "./reload.ts";
@@ -54,12 +59,15 @@ const ASK_TIMEOUT_MS = 3_600_000;
 
 /** Builds the house: the only place where it is chosen who fulfils which contract. */
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
-  const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const redactor = redactorFor(config.env);
+  const log = createLog(config.logLevel, redactor);
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
+  const live = new RelayedLive({ local: createLive(), relay: database.live, clock: database.clock, log });
   try {
-    return await furnish(config, options, { log, database });
+    return await furnish(config, options, { log, database, live, redactor });
   } catch (error) {
+    live.close();
     await database.close();
     throw error;
   }
@@ -68,15 +76,18 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
 interface Ground {
   readonly log: Logger;
   readonly database: Database;
+  readonly live: RelayedLive;
+  readonly redactor: Redactor;
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
-  const { log, database } = ground;
+  const { log, database, redactor } = ground;
   const { clock } = database;
   const gateway = await createModels(config, {
     clock,
     random: Math.random,
     providers: options.providers ?? [],
+    redactor,
   });
   const expressions = createExpressions();
   const toolBox = createToolBox();
@@ -110,7 +121,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: redactorFor(config.env),
+      redact: (text) => redactor.text(text, "likely").value,
     },
     options.actions,
   );
@@ -120,9 +131,10 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const front = await createFront(config, { database, clock: database.clock, log });
+  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library, front });
   await saveWorkflows(database, library);
-  const engine = engineOf({ ground, actions, artifacts, expressions, operations });
+  const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
@@ -136,9 +148,16 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
     houseChores: [],
-    reloadables: [logLevel(log)],
+    reloadables: [logLevel(log), limits(front)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function limits(front: Front): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LIMITS"],
+    prepare: (config) => front.rules.prepare(config.limits),
+  };
 }
 
 function logLevel(log: Logger): Reloadable {
@@ -172,6 +191,7 @@ function operationsOf(of: {
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
   readonly library: Library;
+  readonly front: Front;
 }): Parts {
   const { store, reader, workflows } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
@@ -188,9 +208,12 @@ function operationsOf(of: {
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
-    live: createLive(),
+    live: of.ground.live,
+    redactor: of.ground.redactor,
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
+    desk: of.front.desk,
+    metrics: of.front.metrics,
     probes: [],
     ...(use === null
       ? {}
@@ -212,6 +235,7 @@ function engineOf(of: {
   readonly artifacts: EngineParts["artifacts"];
   readonly expressions: EngineParts["expressions"];
   readonly operations: Parts;
+  readonly front: Front;
 }): EngineParts {
   const { ground, operations } = of;
   return {
@@ -221,17 +245,23 @@ function engineOf(of: {
     artifacts: of.artifacts,
     actions: of.actions,
     expressions: of.expressions,
-    live: operations.live as EngineParts["live"],
+    live: ground.live,
     log: ground.log,
+    redactor: ground.redactor,
     clock: ground.database.clock,
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
-    prepareChild: (child, parent) => {
-      const { tenant, queue, priority, deadlineAt } = parent;
-      return prepareRun(operations, { ...child, tenant, queue, priority, deadlineAt });
-    },
+    retryBudget: () => of.front.rules.current().retryBudget,
+    observe: observed(of.front),
+    prepareChild: (child, parent) => prepareRun(operations, { ...child, ...inherited(parent) }),
   };
+}
+
+/** A child is its parent's work; when it begins, and how long it takes, nobody promised for it alone. */
+function inherited({ tenant, principal, queue, priority, deadlineAt, sla }: RunRequest) {
+  const own = sla === undefined ? null : { class: sla.class, startBy: null, targetMs: null };
+  return { tenant, principal: principal ?? null, queue, priority, deadlineAt, sla: own };
 }
 
 function houseOf(of: {
@@ -250,6 +280,7 @@ function houseOf(of: {
   const close = async () => {
     await life.stop();
     await of.contexts.close();
+    ground.live.close();
     await ground.database.close();
   };
   return {

@@ -17,6 +17,8 @@ export interface Config {
   readonly dataDir: string;
   /** `postgres://…`, or `null`: then the database is a file in the data folder. */
   readonly databaseUrl: string | null;
+  /** `off`: an older schema is not brought up to date at start but refused, until `agent-runner db migrate`. */
+  readonly migrate: "auto" | "off";
   readonly host: string;
   readonly port: number;
   /** What this process does. */
@@ -38,6 +40,10 @@ export interface Config {
   readonly retentionMs: number | null;
   /** A YAML script for the `scripted` provider; it is offered only when this is set. */
   readonly script: string | null;
+  /** Absolute path of the limits file (priority classes, caps, tenants, rates); `null` for the defaults. */
+  readonly limits: string | null;
+  /** Whether a proxy in front says by headers who asks; without, everybody is the tenant `default`. */
+  readonly trustIdentityHeaders: boolean;
   /** The environment that providers are configured from. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -141,7 +147,10 @@ const settings = z.object({
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
+  AGENT_RUNNER_MIGRATE: z.enum(["auto", "off"]).default("auto"),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
+  AGENT_RUNNER_LIMITS: z.string().min(1).optional(),
+  AGENT_RUNNER_TRUST_IDENTITY_HEADERS: z.enum(["true", "false"]).default("false"),
   DATABASE_URL: z
     .string()
     .refine(
@@ -182,6 +191,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
+    migrate: read.AGENT_RUNNER_MIGRATE,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
     roles: read.AGENT_RUNNER_ROLES,
@@ -195,6 +205,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     drainMs: read.AGENT_RUNNER_DRAIN,
     retentionMs: read.AGENT_RUNNER_RETENTION,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
+    limits: read.AGENT_RUNNER_LIMITS === undefined ? null : resolve(read.AGENT_RUNNER_LIMITS),
+    trustIdentityHeaders: read.AGENT_RUNNER_TRUST_IDENTITY_HEADERS === "true",
     env,
   });
 }

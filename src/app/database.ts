@@ -1,11 +1,15 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { createMemoryRates } from "../adapters/store/memory/rates.ts";
 import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
 import { SteadyClock } from "../base/steady-clock.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
+import type { LiveRelay } from "../contracts/live.ts";
+import type { RateLimitStore } from "../contracts/rate-limit-store.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
 import { systemClock, ticks } from "./system-clock.ts";
@@ -15,10 +19,14 @@ export interface Database {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly live: LiveRelay;
+  readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
   /** The database's time, which all processes share, whatever their own clocks say. */
   readonly clock: SteadyClock;
+  /** Shared by all processes of a PostgreSQL; of one process otherwise. */
+  readonly rates: RateLimitStore;
   close(): Promise<void>;
 }
 
@@ -31,12 +39,22 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   const onBeatFailure = (worker: string, error: string) =>
     log.warn({ worker, error }, "a beat failed; the lease is at risk");
   const clock = new SteadyClock({ local: systemClock, ticks });
+  const { migrate } = config;
   const opened =
     config.databaseUrl === null
-      ? await openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, onBeatFailure })
+      ? {
+          ...(await openSqliteStore({
+            path: join(config.dataDir, SQLITE_FILE),
+            clock,
+            migrate,
+            onBeatFailure,
+          })),
+          rates: createMemoryRates(clock),
+        }
       : await openPostgresStore({
           url: config.databaseUrl,
           clock,
+          migrate,
           onBeatFailure,
           onPolling: (why) => log.warn({ why }, "waiting runs are found by polling"),
         });

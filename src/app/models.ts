@@ -1,11 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { parseScript } from "../adapters/models/script/parse.ts";
 import { scriptedProvider } from "../adapters/models/scripted/provider.ts";
-import { createProvider, howToConfigure, providerSettingsFromEnv } from "../adapters/models/settings.ts";
+import {
+  createProvider,
+  howToConfigure,
+  type ProviderSettings,
+  providerSettingsFromEnv,
+} from "../adapters/models/settings.ts";
+import { genaiPrices } from "../adapters/prices/genai-prices.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, failure } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { createModelGateway } from "../gateway/gateway.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
 import type { Config } from "./config.ts";
@@ -17,6 +24,7 @@ export async function createModels(
     readonly clock: Clock;
     readonly random: () => number;
     readonly providers: readonly ModelProvider[];
+    readonly redactor: Redactor;
   },
 ): Promise<ModelGateway> {
   const found = providerSettingsFromEnv(config.env);
@@ -33,11 +41,19 @@ export async function createModels(
     providers: entries,
     clock: parts.clock,
     random: parts.random,
+    redactor: parts.redactor,
     howToConfigure: howToConfigure(found),
     stages: config.stageModels,
     routing: config.routing,
+    priceSource: genaiPrices({ baseUrls: baseUrlsOf(found.configured) }),
     ...(config.model === null ? {} : { default: config.model }),
   });
+}
+
+function baseUrlsOf(configured: readonly ProviderSettings[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    configured.flatMap((one) => (one.kind === "openai-compatible" ? [[one.name, one.baseUrl]] : [])),
+  );
 }
 
 async function scripted(path: string, clock: Clock): Promise<ProviderEntry> {

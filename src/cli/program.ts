@@ -7,6 +7,7 @@ import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
 import { addContext } from "./commands/context.ts";
+import { addDb } from "./commands/db.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
@@ -51,6 +52,7 @@ const COMMANDS = [
   addProviders,
   addModels,
   addContext,
+  addDb,
   addFakeModels,
 ];
 

@@ -1,6 +1,9 @@
 import type { AgentSpec } from "../domain/agent.ts";
+import type { Payer } from "../domain/budget.ts";
+import type { Cuts } from "../domain/cap-prompt.ts";
 import type { Failure } from "../domain/errors.ts";
 import type { Usage } from "../domain/message.ts";
+import type { Found } from "../domain/redact.ts";
 import type { BlockKind, PolicyName, QualityTier, ScoredCandidate } from "../domain/routing.ts";
 import type { ModelCallOptions, ModelReply, ModelRequest, ProviderHealth } from "./model-provider.ts";
 
@@ -12,6 +15,24 @@ export interface GatewayRequest extends Omit<ModelRequest, "model"> {
   readonly policy?: PolicyName;
   /** No candidate below this tier is asked. */
   readonly minQuality?: QualityTier;
+  /** When no candidate has room for the prompt: `cut` (when absent) its longest texts visibly, or `fail`. */
+  readonly tooLong?: "cut" | "fail";
+}
+
+/** What a call did to the budgets that hold for it. Micro-dollars, of all its attempts together. */
+export interface CallBudget {
+  readonly reserved: number;
+  readonly settled: number;
+  /** Part of what was settled is an estimate, of attempts that were taken back or broke off. */
+  readonly estimated: boolean;
+  /** `the day's budget of tenant acme`, …: all that it was booked on. */
+  readonly scopes: readonly string[];
+  /** Soft caps that this call crossed, in words; each is told once, to one call. */
+  readonly warnings?: readonly string[];
+  /** It outlived what it held, so its end was booked late. */
+  readonly late?: true;
+  /** Nobody knows what it cost: the price of one of its models is unknown. */
+  readonly unpriced?: true;
 }
 
 /** What is kept of a call beside its answer: enough to explain it later. */
@@ -44,6 +65,16 @@ export interface CallRecord {
   readonly estimated: boolean;
   readonly firstTokenMs: number;
   readonly ms: number;
+  /** How often a secret of each kind was taken out of the prompt; absent when none was. */
+  readonly redacted?: Found;
+  /** What was cut out of the prompt because no candidate had room for it; absent when nothing was. Tokens by estimate. */
+  readonly capped?: Cuts & {
+    readonly budgetTokens: number;
+    readonly beforeTokens: number;
+    readonly afterTokens: number;
+  };
+  /** Absent where no budget holds. */
+  readonly budget?: CallBudget;
 }
 
 export type GatewayResult =
@@ -51,6 +82,8 @@ export type GatewayResult =
   | { readonly ok: false; readonly failure: Failure; readonly record: CallRecord };
 
 export interface GatewayCallOptions extends ModelCallOptions {
+  /** Whose budgets hold; absent: only everybody's. */
+  readonly payer?: Payer;
   readonly onHeartbeat?: (idleMs: number) => void;
   /**
    * What `onDelta` said so far is void, and another attempt begins. With it, an answer that breaks off is tried again;

@@ -29,6 +29,7 @@ describe("what a step's notes say to people", () => {
     ["context_compacted", {}, "the history was compacted"],
     ["base_moved", { base: "main" }, "main has moved since"],
     ["message_fallback", { reason: "empty" }, "the commit message was made without a model: empty"],
+    ["artifact_redacted", { artifact: "report.md" }, "secrets were kept out of report.md"],
     ["something_else", {}, "something_else"],
     ["turn_started", {}, "turn null"],
   ])("%s", (name, data, line) => {

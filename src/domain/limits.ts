@@ -36,6 +36,12 @@ export const LIMITS = {
   streamStallMs: 60_000,
   /** Live events kept for a slow reader; the oldest give way. */
   liveBuffer: 256,
+  /** Live events of one run that one look at another process's brings. */
+  liveBatch: 500,
+  /** Who watches a run's live events from another process says so anew within this time. */
+  liveWatchMs: 10_000,
+  /** Live events on their way to other processes are dropped after this. */
+  liveKeptMs: 30_000,
   /** How long a new fact may stay unseen when the hint of it was lost. */
   followPollMs: 500,
   /** Characters of a step's output shown in a run's view; the journal has the whole. */

@@ -61,6 +61,8 @@ export interface CandidateFacts {
   readonly probe: boolean;
   /** Failed attempts in this call. */
   readonly tried: number;
+  /** Why no budget has room for it; absent when it was not asked for or there is. */
+  readonly overBudget?: string;
 }
 
 /** What the call must have. Nothing in here is ever traded for speed or price. */
@@ -136,7 +138,7 @@ export function unfit(facts: CandidateFacts, needs: Needs): string | null {
   }
   if (facts.quality < needs.minQuality) return `quality tier ${facts.quality}, ${needs.minQuality} needed`;
   if (needs.unknownPrice === "deny" && facts.costMicros === null) return "its price is unknown";
-  return null;
+  return facts.overBudget ?? null;
 }
 
 function matches(pattern: string, name: string): boolean {

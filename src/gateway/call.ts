@@ -10,12 +10,14 @@ import type { ModelRequest } from "../contracts/model-provider.ts";
 import { type Failure, failure } from "../domain/errors.ts";
 import { addUsage, NO_USAGE, type Usage } from "../domain/message.ts";
 import { type Choice, type Draws, faultClass, nobodyFits, type RoutingPolicy } from "../domain/routing.ts";
-import { type Candidate, candidateOf, estimateInputTokens, rank } from "./candidates.ts";
+import { type Candidate, candidateOf, estimateInputTokens, expectedMicros, rank } from "./candidates.ts";
 import { Flight, type FlightPlan, type Landing } from "./flight.ts";
 import { type House, mayHedge, policyOf } from "./house.ts";
 import { costMicros } from "./prices.ts";
+import { type Prepared, prepare } from "./prompt.ts";
 import { type Pulse, startPulse, wait } from "./pulse.ts";
 import { resolveTargets, type Target } from "./route.ts";
+import { type Admission, type Hold, type SpendDesk, sumBudget } from "./spend.ts";
 
 const UNASKED: CallRecord = {
   provider: "",
@@ -35,7 +37,9 @@ const UNASKED: CallRecord = {
 /** One call, as it unfolds: what is known of it so far is what its record will say. */
 interface Course {
   readonly house: House;
+  /** As it is sent: without secrets, and cut where it had to be. */
   readonly request: GatewayRequest;
+  readonly prompt: Prepared["record"];
   readonly options: GatewayCallOptions;
   readonly policy: RoutingPolicy;
   readonly candidates: readonly Candidate[];
@@ -51,6 +55,9 @@ interface Course {
   /** Summed by attempt, because a price may depend on the length of one prompt. */
   costMicros: number | null;
   estimated: boolean;
+  budget: CallRecord["budget"];
+  /** Why the last candidate that no budget has room for was not asked. */
+  refused: Failure | null;
 }
 
 const NO_DRAWS: Draws = { explore: 1, pick: 0 };
@@ -82,11 +89,14 @@ function embark(
   from: Pick<Course, "house" | "request" | "options" | "pulse">,
   targets: readonly Target[],
 ): Course {
-  const { house, request } = from;
+  const { house } = from;
   const candidates = targets.map((target) => candidateOf(house, target));
   const [first] = candidates as [Candidate];
+  const { request, record: prompt } = prepare(house, from.request, candidates);
   return {
     ...from,
+    request,
+    prompt,
     policy: policyOf(house.routing, request.policy),
     candidates,
     inputTokens: estimateInputTokens(request),
@@ -98,6 +108,8 @@ function embark(
     usage: NO_USAGE,
     costMicros: 0,
     estimated: false,
+    budget: undefined,
+    refused: null,
   };
 }
 
@@ -113,7 +125,9 @@ async function attempts(course: Course): Promise<GatewayResult> {
     if (stopped !== null) return failed(course, stopped);
     const { landing, alone } = (await oneAttempt(course, { signal, draws })) ?? {};
     draws = NO_DRAWS;
-    if (landing === undefined) return failed(course, nobodyFits(course.choice));
+    if (landing === undefined) {
+      return failed(course, interrupted(course) ?? course.refused ?? nobodyFits(course.choice));
+    }
     const { result } = landing;
     if (result.ok)
       return { ok: true, reply: result.reply, record: record(course, result.reply.firstTokenMs) };
@@ -134,11 +148,14 @@ async function oneAttempt(
   course: Course,
   around: { readonly signal: AbortSignal; readonly draws: Draws },
 ): Promise<{ readonly landing: Landing; readonly alone: boolean } | null> {
-  course.choice = rank(course.candidates, { ...course, draws: around.draws });
-  const [first] = course.choice.order;
-  if (first === undefined) return null;
-  const primary = course.candidates[first] as Candidate;
-  course.by = primary;
+  const chosen = await chooseWithin(course, around.draws);
+  if (chosen === null) return null;
+  const { primary, hold } = chosen;
+  const desk = course.house.options.spend;
+  if (around.signal.aborted) {
+    hold?.release();
+    return null;
+  }
   const alone = course.choice.order.length === 1;
   const landing = await new Flight({
     house: course.house,
@@ -148,17 +165,71 @@ async function oneAttempt(
     alone,
     hedge: hedgeFor(course, primary),
     signal: around.signal,
+    hold,
+    admit: desk === undefined ? null : (candidate) => admit(course, desk, candidate),
     onDelta: (delta) => {
       course.pulse.heard();
       course.options.onDelta?.(delta);
     },
   }).run();
-  account(course, landing);
+  await account(course, landing);
   return { landing, alone };
 }
 
+interface Chosen {
+  readonly primary: Candidate;
+  readonly hold: Hold | null;
+}
+
+/** The best candidate that a budget has room for; `null` when there is none. */
+async function chooseWithin(course: Course, draws: Draws): Promise<Chosen | null> {
+  const { spend: desk } = course.house.options;
+  course.refused = null;
+  for (const candidate of course.candidates) candidate.overBudget = null;
+  for (;;) {
+    course.choice = rank(course.candidates, { ...course, draws });
+    const [first] = course.choice.order;
+    if (first === undefined) return null;
+    const primary = course.candidates[first] as Candidate;
+    course.by = primary;
+    if (desk === undefined) return { primary, hold: null };
+    const asked = admit(course, desk, primary);
+    const admitted = asked instanceof Promise ? await asked : asked;
+    if (admitted.ok) return { primary, hold: admitted.hold };
+    course.refused = admitted.failure;
+    passOver(course, primary, { why: admitted.failure, all: desk.settings.onRefusal === "fail" });
+  }
+}
+
+function admit(course: Course, desk: SpendDesk, candidate: Candidate): Admission | Promise<Admission> {
+  const { provider, model, price } = candidate;
+  return desk.admit({
+    payer: course.options.payer,
+    model: `${provider}/${model}`,
+    stage: course.request.stage,
+    price,
+    size: { inputTokens: course.inputTokens, maxOutputTokens: course.request.maxOutputTokens },
+  });
+}
+
+/** What costs as much or more, or nobody knows how much, need not be asked. A store that cannot answer has no cheaper answer. */
+function passOver(
+  course: Course,
+  refused: Candidate,
+  { why, all }: { readonly why: Failure; readonly all: boolean },
+): void {
+  const { maxOutputTokens } = course.request;
+  const expected = (one: Candidate) => expectedMicros(one.price, course.inputTokens, maxOutputTokens);
+  const limit = expected(refused);
+  for (const one of course.candidates) {
+    const cost = expected(one);
+    const cheaper = cost !== null && (limit === null || cost < limit);
+    if (one === refused || all || why.code === "unavailable" || !cheaper) one.overBudget ??= why;
+  }
+}
+
 function withoutRouting(request: GatewayRequest): Omit<ModelRequest, "model"> {
-  const { use: _use, stage: _stage, policy: _policy, minQuality: _minQuality, ...rest } = request;
+  const { use: _use, stage: _stage, policy: _policy, minQuality: _minQuality, tooLong: _, ...rest } = request;
   return rest;
 }
 
@@ -175,7 +246,7 @@ function hedgeFor(course: Course, primary: Candidate): FlightPlan["hedge"] {
   return candidate === undefined ? null : { afterMs: tail + 1, candidate };
 }
 
-function account(course: Course, landing: Landing): void {
+async function account(course: Course, landing: Landing): Promise<void> {
   const now = course.house.options.clock.now();
   course.by = landing.by;
   for (const leg of landing.legs) {
@@ -193,6 +264,10 @@ function account(course: Course, landing: Landing): void {
     course.costMicros = cost === null || course.costMicros === null ? null : course.costMicros + cost;
     course.estimated ||= leg.estimated;
     if (leg.code !== "ok") leg.candidate.tried += 1;
+  }
+  // Booked before the answer is given: what a journal holds has been paid for.
+  for (const { booked } of landing.legs) {
+    if (booked !== null) course.budget = sumBudget(course.budget, await booked);
   }
   const { result } = landing;
   if (!result.ok && result.retryAfterMs !== undefined) landing.by.notBefore = now + result.retryAfterMs;
@@ -270,5 +345,7 @@ function record(course: Course, firstTokenMs: number): CallRecord {
     estimated: course.estimated,
     firstTokenMs,
     ms: course.house.options.clock.now() - course.startedAt,
+    ...course.prompt,
+    ...(course.budget !== undefined && { budget: course.budget }),
   };
 }

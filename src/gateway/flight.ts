@@ -1,5 +1,5 @@
 import { formatDuration } from "../base/duration.ts";
-import type { GatewayCallOptions } from "../contracts/model-gateway.ts";
+import type { CallBudget, GatewayCallOptions } from "../contracts/model-gateway.ts";
 import type { ModelRequest, ModelResult } from "../contracts/model-provider.ts";
 import { type Failure, failure } from "../domain/errors.ts";
 import { NO_USAGE, type Usage } from "../domain/message.ts";
@@ -8,6 +8,7 @@ import type { Ticket } from "./breaker.ts";
 import { type Candidate, estimateTokens } from "./candidates.ts";
 import type { House } from "./house.ts";
 import { firstTokenLimit, idleLimit } from "./patience.ts";
+import type { Admission, Hold } from "./spend.ts";
 
 /** How long a provider may take to answer after its call was aborted, before it is left behind. */
 const ABORT_GRACE_MS = 2_000;
@@ -23,6 +24,10 @@ export interface FlightPlan {
   /** When to start a second attempt, and with whom; `null` when there shall be none. */
   readonly hedge: { readonly afterMs: number; readonly candidate: Candidate } | null;
   readonly signal: AbortSignal;
+  /** What the first attempt may cost is reserved; `null` where nothing is counted. */
+  readonly hold: Hold | null;
+  /** Reserves for a second one; `null` where nothing is counted. */
+  readonly admit: ((candidate: Candidate) => Admission | Promise<Admission>) | null;
   /** Hears only the attempt that won. */
   readonly onDelta: (delta: Delta) => void;
 }
@@ -35,6 +40,8 @@ export interface Leg {
   readonly code: string;
   readonly usage: Usage;
   readonly estimated: boolean;
+  /** Resolves when its cost is booked; to `null` where no budget holds. */
+  readonly booked: Promise<CallBudget | null> | null;
 }
 
 export interface Landing {
@@ -51,6 +58,7 @@ interface Lane {
   readonly ticket: Ticket;
   readonly startedAt: number;
   readonly controller: AbortController;
+  readonly hold: Hold | null;
   cancelTimer: () => void;
   firstAt: number | null;
   lastAt: number;
@@ -86,14 +94,17 @@ export class Flight {
   }
 
   run(): Promise<Landing> {
-    const { hedge, house, signal, primary } = this.#plan;
+    const { hedge, house, signal, primary, hold } = this.#plan;
     return new Promise((resolve) => {
       this.#resolve = resolve;
       signal.addEventListener("abort", this.#onAbort, { once: true });
       if (hedge !== null) {
-        this.#cancelHedge = house.options.clock.after(hedge.afterMs, () => this.#startHedge(hedge.candidate));
+        this.#cancelHedge = house.options.clock.after(
+          hedge.afterMs,
+          () => void this.#startHedge(hedge.candidate),
+        );
       }
-      this.#launch(primary, false);
+      this.#launch(primary, { hedge: false, hold });
     });
   }
 
@@ -101,18 +112,24 @@ export class Flight {
     return this.#plan.house.options.clock.now();
   }
 
-  /** It may have become unwell since it was chosen. */
-  #startHedge(candidate: Candidate): void {
-    if (this.#landed || this.#winner !== null || this.#plan.signal.aborted) return;
-    if (candidate.health.blocked !== null || candidate.health.probe) return;
-    if (this.#plan.house.hedges.spend()) this.#launch(candidate, true);
+  /** It may have become unwell since it was chosen, and nobody waits any more when its budget has said yes. */
+  async #startHedge(candidate: Candidate): Promise<void> {
+    const isWanted = () => !this.#landed && this.#winner === null && !this.#plan.signal.aborted;
+    const isWell = () => candidate.health.blocked === null && !candidate.health.probe;
+    if (!isWanted() || !isWell() || !this.#plan.house.hedges.spend()) return;
+    const asked = this.#plan.admit?.(candidate) ?? null;
+    if (asked === null) return this.#launch(candidate, { hedge: true, hold: null });
+    const admitted = asked instanceof Promise ? await asked : asked;
+    if (!admitted.ok) return;
+    if (isWanted() && isWell()) this.#launch(candidate, { hedge: true, hold: admitted.hold });
+    else admitted.hold.release();
   }
 
-  #launch(candidate: Candidate, hedge: boolean): void {
+  #launch(candidate: Candidate, of: { readonly hedge: boolean; readonly hold: Hold | null }): void {
     const { inputTokens, alone, request, house } = this.#plan;
     const lane: Lane = {
       candidate,
-      hedge,
+      ...of,
       ticket: candidate.health.start(),
       startedAt: this.#now,
       controller: new AbortController(),
@@ -125,6 +142,7 @@ export class Flight {
       open: true,
     };
     this.#lanes.push(lane);
+    if (lane.hold !== null) lane.hold.onCut = (why) => this.#cut(lane, why);
     const limit = firstTokenLimit(candidate, { inputTokens, alone });
     lane.cancelTimer = house.options.clock.after(limit, () => {
       this.#giveUp(lane, `said nothing within ${formatDuration(limit)}`);
@@ -142,6 +160,7 @@ export class Flight {
     lane.lastAt = now;
     lane.deltas += 1;
     lane.chars += delta.text.length;
+    lane.hold?.progress(estimateTokens(lane.chars));
     this.#plan.onDelta(delta);
   }
 
@@ -165,6 +184,13 @@ export class Flight {
   #giveUp(lane: Lane, what: string): void {
     if (!lane.open || this.#plan.signal.aborted) return;
     const why = failure("model_timeout", `${lane.candidate.provider}/${lane.candidate.model} ${what}`);
+    lane.controller.abort();
+    this.#ended(lane, { result: { ok: false, failure: why }, mine: true });
+  }
+
+  /** There is no budget for the rest of its answer. */
+  #cut(lane: Lane, why: Failure): void {
+    if (!lane.open) return;
     lane.controller.abort();
     this.#ended(lane, { result: { ok: false, failure: why }, mine: true });
   }
@@ -206,7 +232,8 @@ export class Flight {
     this.#report(lane, end, ms);
     const { usage, estimated } = usageOf(lane, end, inputTokens);
     const code = end.lost ? "hedge_lost" : end.result.ok ? "ok" : end.result.failure.code;
-    this.#legs.push({ candidate, hedge: lane.hedge, ms, code, usage, estimated });
+    const booked = lane.hold?.settle({ usage, estimated }) ?? null;
+    this.#legs.push({ candidate, hedge: lane.hedge, ms, code, usage, estimated, booked });
   }
 
   #report(lane: Lane, end: LaneEnd, ms: number): void {

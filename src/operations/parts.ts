@@ -5,12 +5,15 @@ import type { Definitions } from "../contracts/definitions.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { Live } from "../contracts/live.ts";
+import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import type { Workflow } from "../domain/workflow.ts";
+import type { Desk } from "./admission/desk.ts";
 import type { Steering } from "./fleet/steering.ts";
 import type { IntentJudge } from "./intake/judge.ts";
 
@@ -38,6 +41,8 @@ export interface Parts {
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
   readonly live: Pick<Live, "subscribe">;
+  /** Keeps secrets out of events that are shown; without one they are shown as they are. */
+  readonly redactor?: Redactor;
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */
   readonly intentJudge?: IntentJudge;
   /** The processes of this database, and who of them keeps house. */
@@ -45,6 +50,9 @@ export interface Parts {
   readonly leaders: Pick<Leaders, "leading">;
   /** This process; absent where it answers for itself only. */
   readonly steering?: Steering;
+  /** Where work is let in or turned away. */
+  readonly desk: Desk;
+  readonly metrics: Metrics;
   /** Asked by readiness, beside the store and the workers. */
   readonly probes: readonly Probe[];
 }

@@ -216,12 +216,9 @@ describe("PostgreSQL under several processes", { timeout: 60_000 }, () => {
   it("refuses what is no database of ours", async () => {
     const sql = await lockOf(url);
     const failing = (code: string) => ({ failure: { code } });
-    const { rows } = await sql.query<{ value: number }>(
-      "SELECT value FROM meta WHERE key = 'schema_version'",
-    );
-    await sql.query("UPDATE meta SET value = 9999 WHERE key = 'schema_version'");
+    await sql.query("UPDATE meta SET value = value + 9999");
     await expect(openPostgresStore({ url, clock })).rejects.toMatchObject(failing("store_incompatible"));
-    await sql.query("UPDATE meta SET value = $1 WHERE key = 'schema_version'", [rows[0]?.value]);
+    await sql.query("UPDATE meta SET value = value - 9999");
     await sql.end();
     const other = await server.database();
     const theirs = await lockOf(other);

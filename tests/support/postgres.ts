@@ -194,6 +194,8 @@ export async function emptyDatabase(url: string): Promise<void> {
       "approval",
       "blob",
       "pruning",
+      "spend",
+      "spend_account",
       "member",
       "leader",
     ];

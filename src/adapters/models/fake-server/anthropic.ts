@@ -27,6 +27,7 @@ export const anthropic: Protocol = {
   name: "anthropic",
   contentType: "text/event-stream; charset=utf-8",
   comment: ": keep-alive\n\n",
+  speaks: (frame) => frame.startsWith("event: content_block_delta") && !frame.includes('"signature_delta"'),
   broken: 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type"\n\n',
   inBand: sse({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } }, "error"),
   error: (kind) => {

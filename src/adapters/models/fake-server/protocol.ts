@@ -40,6 +40,8 @@ export interface Protocol {
   /** The answer in one piece, for requests that do not stream. */
   readonly whole: (played: Played, asked: Asked, variant: Variant) => JsonObject;
   readonly error: (kind: StatusFault) => WireError;
+  /** Whether a frame of the body carries tokens; when absent, all do. */
+  readonly speaks?: (frame: string) => boolean;
   /** An error inside a stream that began with 200. */
   readonly inBand: string;
   /** A frame that is not JSON. */

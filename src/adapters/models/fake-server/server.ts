@@ -7,11 +7,12 @@ import { type Fault, FaultLedger } from "../script/faults.ts";
 import { playTurn } from "../script/play.ts";
 import { FAULT_KINDS, type FaultKind, type Script } from "../script/schema.ts";
 import { anthropic } from "./anthropic.ts";
+import { type Bill, Billing, type BillingView, type FakePrices } from "./billing.ts";
 import { google } from "./google.ts";
 import { ollama } from "./ollama.ts";
 import { openai } from "./openai.ts";
 import type { Asked, Protocol } from "./protocol.ts";
-import { respond, type Shape } from "./respond.ts";
+import { pause, respond, type Shape } from "./respond.ts";
 
 const PROTOCOLS: readonly Protocol[] = [anthropic, openai, google, ollama];
 /** Loopback only: it answers whoever asks. */
@@ -26,6 +27,22 @@ export interface FakeModelsSettings {
   readonly clock: Clock;
   /** 0 takes a free one. */
   readonly port?: number;
+  /** What it charges; a made-up price for every model when absent. */
+  readonly prices?: FakePrices;
+  /** Hears every line of the server's own books, when its request has ended. */
+  readonly onBill?: (bill: Bill) => void;
+  /** What a request meets, instead of what the script says. */
+  readonly behave?: (asked: Asked) => Behaviour;
+}
+
+export interface Behaviour {
+  /** ms before the first word. */
+  readonly delayMs?: number;
+  /** ms between the pieces of the answer. */
+  readonly paceMs?: number;
+  readonly fault?: Fault;
+  /** Called in the middle of the answer. */
+  readonly halfway?: () => void;
 }
 
 /** What was asked and how it was answered, as `GET /__requests` lists it. */
@@ -46,16 +63,20 @@ export interface FakeModels {
   /** `http://127.0.0.1:<port>`: the base URL of all four protocols (OpenAI's with `/v1`). */
   readonly url: string;
   readonly journal: readonly JournalEntry[];
+  /** What was billed for what; see `GET /__fake/ledger`. */
+  billing(): BillingView;
   close(): Promise<void>;
 }
 
 /**
  * A server that speaks the wire protocols of Anthropic, OpenAI, Gemini and Ollama and plays scripts over them. Besides
  * the script, `x-fake-fault: <kind>` or a model named `fault-<kind>` make an answer fail; `x-fake-wire` takes `split=<bytes>`,
- * `comments` and `crlf`, separated by commas. `GET /__requests` lists what was asked, `DELETE /__requests` forgets it.
+ * `comments`, `crlf` and `pace=<ms>`, separated by commas. `GET /__requests` lists what was asked, `GET /__fake/ledger` what was
+ * billed for it (`?entries=0`: totals only); `DELETE` forgets either.
  */
 export async function startFakeModels(settings: FakeModelsSettings): Promise<FakeModels> {
-  const house: House = { ...settings, ledger: new FaultLedger(), journal: [], asked: 0 };
+  const billing = new Billing(settings);
+  const house: House = { ...settings, ledger: new FaultLedger(), billing, journal: [], asked: 0 };
   const server = createServer((request, response) => {
     handle(house, request, response).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(500, { "content-type": "application/json" });
@@ -67,6 +88,7 @@ export async function startFakeModels(settings: FakeModelsSettings): Promise<Fak
   return {
     url: `http://${HOST}:${port}`,
     journal: house.journal,
+    billing: () => billing.view(true),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -88,14 +110,20 @@ function listen(server: Server, port: number): Promise<void> {
 interface House {
   readonly scripts: readonly Script[];
   readonly clock: Clock;
+  readonly behave?: (asked: Asked) => Behaviour;
   readonly ledger: FaultLedger;
+  readonly billing: Billing;
   readonly journal: JournalEntry[];
   asked: number;
 }
 
 async function handle(house: House, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = new URL(request.url ?? "/", "http://fake").pathname;
+  const { pathname: path, searchParams } = new URL(request.url ?? "/", "http://fake");
   if (path === "/__requests") return answerJournal(house, request, response);
+  if (path === "/__fake/ledger") {
+    if (request.method === "DELETE") house.billing.reset();
+    return json(response, 200, house.billing.view(searchParams.get("entries") !== "0"));
+  }
   if (request.method === "GET" || request.method === "HEAD") return answerList(house, path, response);
   const body = await readBody(request);
   if (body === null)
@@ -119,10 +147,19 @@ interface Exchange {
 async function answer(house: House, exchange: Exchange): Promise<void> {
   const { protocol, asked, request, response } = exchange;
   const entry = note(house, exchange);
+  const tag = request.headers["x-fake-tag"];
+  const meter = house.billing.open(
+    { wire: protocol.name, model: asked.model, tag: tag === undefined ? null : String(tag) },
+    response,
+  );
+  const reject = (status: number, error: JsonObject) => {
+    meter.rejects();
+    json(response, status, { error });
+  };
   const [name = "", ...rest] = asked.model.split("/");
   const named = house.scripts.find((script) => script.name === name);
   const script = named ?? house.scripts[0];
-  if (script === undefined) return json(response, 404, { error: { message: "no script is loaded" } });
+  if (script === undefined) return reject(404, { message: "no script is loaded" });
   const choice = chooseTurn(
     script,
     asked.sent,
@@ -130,20 +167,27 @@ async function answer(house: House, exchange: Exchange): Promise<void> {
   );
   if (!choice.ok) {
     // Like a provider that does not understand the request: the client must not try again.
-    return json(response, 400, { error: { type: choice.failure.code, message: choice.failure.message } });
+    return reject(400, { type: choice.failure.code, message: choice.failure.message });
   }
   const played = playTurn(choice.value, asked.sent);
   if (!played.ok) {
-    return json(response, 400, { error: { type: played.failure.code, message: played.failure.message } });
+    return reject(400, { type: played.failure.code, message: played.failure.message });
   }
   entry.turn = choice.value.label;
-  const fault = demanded(request, asked.model) ?? house.ledger.next(choice.value, asked.sent);
+  const behaviour = house.behave?.(asked) ?? {};
+  const fault =
+    demanded(request, asked.model) ?? behaviour.fault ?? house.ledger.next(choice.value, asked.sent);
   entry.fault = fault?.kind ?? null;
-  const delayMs = choice.value.turn.delay_ms ?? 0;
+  meter.fault = entry.fault;
+  meter.plays(played.value);
+  const { turn } = choice.value;
+  const delayMs = behaviour.delayMs ?? turn.delay_ms ?? 0;
   if (delayMs > 0) await pause(house.clock, delayMs, response);
   if (response.destroyed) return;
-  const shape = shapeOf(request);
-  await respond(response, { protocol, asked, played: played.value, shape, clock: house.clock }, fault);
+  const shape = shapeOf(request, behaviour.paceMs ?? turn.pace_ms ?? 0);
+  const { clock } = house;
+  const { halfway = () => {} } = behaviour;
+  await respond(response, { protocol, asked, played: played.value, shape, clock, meter, halfway }, fault);
 }
 
 function note(house: House, exchange: Exchange): JournalEntry {
@@ -190,11 +234,13 @@ function demanded(request: IncomingMessage, model: string): Fault | null {
   return Number.isFinite(wait) ? { kind, retryAfterMs: wait } : { kind };
 }
 
-function shapeOf(request: IncomingMessage): Shape {
+function shapeOf(request: IncomingMessage, paceMs: number): Shape {
   const wanted = String(request.headers["x-fake-wire"] ?? "").split(",");
-  const split = wanted.map((word) => /^split=(\d{1,6})$/.exec(word.trim())?.[1]).find(Boolean);
+  const number = (name: string) =>
+    wanted.map((word) => new RegExp(`^${name}=(\\d{1,6})$`).exec(word.trim())?.[1]).find(Boolean);
   return {
-    splitBytes: Number(split ?? 0),
+    splitBytes: Number(number("split") ?? 0),
+    paceMs: Number(number("pace") ?? paceMs),
     comments: wanted.includes("comments"),
     crlf: wanted.includes("crlf"),
   };
@@ -241,17 +287,4 @@ async function readBody(request: IncomingMessage): Promise<JsonObject | null> {
   } catch {
     return null;
   }
-}
-
-/** Waits, or until the client goes away. */
-function pause(clock: Clock, ms: number, response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      cancel();
-      response.off("close", done);
-      resolve();
-    };
-    const cancel = clock.after(ms, done);
-    response.once("close", done);
-  });
 }

@@ -8,6 +8,7 @@ export const SCRIPT_LIMITS = {
   toolCalls: 32,
   times: 10_000,
   delayMs: 600_000,
+  paceMs: 60_000,
 } as const;
 
 /** How a scripted answer can go wrong; each kind has its error code in `faults.ts` and its shape on the wire. */
@@ -96,6 +97,7 @@ const turnSchema = z
       .partial()
       .optional(),
     delay_ms: z.int().min(0).max(SCRIPT_LIMITS.delayMs).optional(),
+    pace_ms: z.int().min(0).max(SCRIPT_LIMITS.paceMs).optional(),
     times: z.union([z.int().min(1).max(SCRIPT_LIMITS.times), z.literal("always")]).default(1),
     fault: faultSchema.optional(),
   })

@@ -71,7 +71,8 @@ async function generate(
   const played = playTurn(choice.value, sent);
   if (!played.ok) return played;
   const firstTokenMs = stage.clock.now() - started;
-  speak(played.value, options);
+  await speak(stage.clock, played.value, { ...options, paceMs: choice.value.turn.pace_ms ?? 0 });
+  if (options.signal.aborted) return canceled(choice.value.label);
   return {
     ok: true,
     reply: reply(played.value, { ...request, firstTokenMs, ms: stage.clock.now() - started }),
@@ -85,12 +86,24 @@ function reply(
   return { ...played, model: call.model, firstTokenMs: call.firstTokenMs, ms: call.ms };
 }
 
-function speak(played: Played, options: ModelCallOptions): void {
+async function speak(
+  clock: Clock,
+  played: Played,
+  how: ModelCallOptions & { readonly paceMs: number },
+): Promise<void> {
   const pieces = (text: string) => text.match(new RegExp(`[^]{1,${DELTA_CHARS}}`, "gu")) ?? [];
-  for (const text of pieces(played.reasoning)) options.onDelta?.({ kind: "reasoning", text });
-  for (const text of pieces(played.text)) options.onDelta?.({ kind: "text", text });
-  for (const call of played.toolCalls) {
-    options.onDelta?.({ kind: "tool", text: `${call.name} ${JSON.stringify(call.input)}` });
+  const deltas = [
+    ...pieces(played.reasoning).map((text) => ({ kind: "reasoning" as const, text })),
+    ...pieces(played.text).map((text) => ({ kind: "text" as const, text })),
+    ...played.toolCalls.map((call) => ({
+      kind: "tool" as const,
+      text: `${call.name} ${JSON.stringify(call.input)}`,
+    })),
+  ];
+  for (const [index, delta] of deltas.entries()) {
+    if (index > 0) await pause(clock, how.signal, how.paceMs);
+    if (how.signal.aborted) return;
+    how.onDelta?.(delta);
   }
 }
 

@@ -2,10 +2,12 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { createMemoryFleet, createMemoryLeaders } from "./fleet.ts";
 import { createMemoryReader } from "./reader.ts";
+import { createMemorySpend } from "./spend.ts";
 import { copy, emptyState, type MemoryWorker } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
@@ -36,6 +38,7 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
@@ -126,6 +129,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     store,
     reader: createMemoryReader(state),
     workflows: createMemoryWorkflows(),
+    spend: createMemorySpend(clock),
     fleet: createMemoryFleet(clock),
     leaders: createMemoryLeaders(clock),
     beat(worker) {

@@ -1,0 +1,4 @@
+import { spendLedgerSuite } from "../../../contracts/spend-ledger.suite.ts";
+import { createMemoryStore } from "./store.ts";
+
+spendLedgerSuite({ name: "memory", open: async (clock) => createMemoryStore({ clock }) });
