@@ -26,6 +26,8 @@ export const LIMITS = {
   /** Slots of one run, and characters of a slot's key. */
   slotsPerRun: 16,
   slotKeyChars: 400,
+  /** Open runs of one slot that a newcomer takes the place of at once. */
+  slotUsers: 1_000,
   /** Tenants named in the load of the queue. */
   loadTenants: 1_000,
   /** Event streams open at the same time on one server. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { emptyDatabase, startPostgres } from "../../../tests/support/postgres.ts";
-import type { Admission, Claim, Commit, Committed, Posting } from "../../contracts/run-store.ts";
+import type { Admission, Claim, Commit, Committed, Posting, QueueLoad } from "../../contracts/run-store.ts";
 import {
   admission,
   commit,
@@ -16,7 +16,7 @@ import {
   type StoreUnderTest,
   worker,
 } from "../../contracts/run-store-suite/fixtures.suite.ts";
-import type { FactBody } from "../../domain/fact.ts";
+import type { FactBody, Slot } from "../../domain/fact.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { RUN_STATUSES } from "../../domain/run.ts";
 import { createMemoryStore } from "./memory/store.ts";
@@ -30,6 +30,8 @@ import { openSqliteStore, type SqliteStore } from "./sqlite/open.ts";
 
 const RUNS = Array.from({ length: 12 }, (_, n) => `run_${n}`);
 const WORKERS = ["w1", "w2"];
+const LABELS = ["gpu", "linux"];
+const SLOT_KEYS = ["key:a", "key:b", "tenant:t1"];
 const APPROVALS = ["apr_1", "apr_2", "apr_3"];
 const STEPS = ["a", "b", "c", "d", "e", "f"];
 const POSTING_KINDS = [
@@ -86,6 +88,17 @@ function someOf<T>(draw: Draw, most: number, make: () => T): T[] {
   return Array.from({ length: draw(most + 1) }, make);
 }
 
+function someSlots(draw: Draw): readonly Slot[] {
+  if (!chance(draw, 2)) return [];
+  const keys = SLOT_KEYS.filter(() => chance(draw, 2));
+  return keys.map((key) => ({
+    key,
+    limit: 1 + draw(chance(draw, 4) ? 3 : 1),
+    hold: pick(draw, ["lease", "run"]),
+    onConflict: pick(draw, ["queue", "queue", "queue", "cancel_older", "reject"]),
+  }));
+}
+
 function anAdmission(draw: Draw, now: number, parent: string | null): Admission {
   const text = chance(draw, 8) ? "x".repeat(LIMITS.inlineBodyBytes + draw(500)) : "small";
   const over = {
@@ -95,11 +108,21 @@ function anAdmission(draw: Draw, now: number, parent: string | null): Admission 
     queue: pick(draw, ["q1", "q2"]),
     title: chance(draw, 12) ? "another title" : "a title",
     parent: parent === null ? null : { run: parent, step: "fan", depth: 1 },
+    ...(chance(draw, 5) ? { needs: someOf(draw, 2, () => pick(draw, LABELS)) } : {}),
+    slots: someSlots(draw),
   };
   const idempotency = chance(draw, 6)
     ? { key: pick(draw, ["k1", "k2", "k3"]), bodyHash: pick(draw, ["h1", "h2"]) }
     : null;
-  return { ...admission(pick(draw, RUNS), over, now), idempotency };
+  const caps = chance(draw, 3)
+    ? { queue: chance(draw, 2) ? draw(7) : null, tenant: chance(draw, 2) ? draw(5) : null }
+    : null;
+  return {
+    ...admission(pick(draw, RUNS), over, now),
+    idempotency,
+    ...(caps === null ? {} : { caps }),
+    ...(chance(draw, 4) ? { weight: pick(draw, [0.5, 2, 3]) } : {}),
+  };
 }
 
 function aPosting(draw: Draw, now: number): Posting {
@@ -201,8 +224,8 @@ interface Operation {
 async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
   const now = pair.clock.now();
   // With nothing held, most commits would only be fenced.
-  const kind = draw(24);
-  switch (kind > 13 && pair.live.length === 0 && !chance(draw, 6) ? draw(14) : kind) {
+  const kind = draw(26);
+  switch (kind > 14 && pair.live.length === 0 && !chance(draw, 6) ? draw(15) : kind) {
     case 0:
     case 1: {
       const parent = chance(draw, 4) ? pick(draw, RUNS) : null;
@@ -210,7 +233,7 @@ async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
       return { name: "admit", verb: ({ store }) => store.admit(batch) };
     }
     case 2: {
-      const who = worker(pick(draw, WORKERS));
+      const who = worker(pick(draw, WORKERS), { labels: LABELS.filter(() => chance(draw, 2)) });
       return { name: "join", verb: ({ store }) => store.join(who) };
     }
     case 3: {
@@ -233,6 +256,11 @@ async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
       pair.clock.advance(draw(chance(draw, 4) ? LIMITS.leaseTtlMs : 800));
       const limit = draw(4);
       return { name: "wakeDue", verb: ({ store }) => store.wakeDue(pair.clock.now(), limit) };
+    }
+    case 14: {
+      const before = now - draw(3_000);
+      const limit = draw(3);
+      return { name: "prune", verb: ({ store }) => store.prune(before, limit) };
     }
     case 8:
       return { name: "reap", verb: ({ store }) => store.reap(pair.clock.now()) };
@@ -260,8 +288,14 @@ async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
   }
 }
 
+/** Averages of sums that each store adds up in its own order. */
+function rounded(load: QueueLoad): object {
+  const near = (value: number | null) => (value === null ? null : Number(value.toPrecision(9)));
+  return { ...load, serviceMs: near(load.serviceMs), drainedPerSecond: near(load.drainedPerSecond) };
+}
+
 /** Everything there is to read. */
-async function snapshot({ store, reader }: StoreUnderTest): Promise<object> {
+async function snapshot({ store, reader }: StoreUnderTest, now: number): Promise<object> {
   // Numbers that were given out and not used leave gaps in some stores.
   const numbers = Array.from({ length: MOST_NUMBERS }, (_, n) => n + 1);
   const page = { after: null, limit: 100 };
@@ -275,6 +309,11 @@ async function snapshot({ store, reader }: StoreUnderTest): Promise<object> {
     inbox: (await store.inbox(numbers)).map(({ no: _, order: __, ...message }) => message),
     approvals: await reader.approvals(page),
     nextAt: (await store.wakeDue(0, 0)).nextAt,
+    load: rounded(await reader.load(now)),
+    workers: await reader.workers(),
+    keys: await Promise.all(
+      ["t1", "t2"].flatMap((tenant) => ["k1", "k2"].map((key) => reader.byIdempotencyKey(tenant, key))),
+    ),
   };
 }
 
@@ -331,7 +370,12 @@ function same(ours: unknown, models: unknown): void {
 async function compareStep(pair: Pair, operation: Operation, step: number): Promise<unknown> {
   const { name, verb } = operation;
   const models = await verb(pair.memory, (claim) => claim);
-  const model = { step, name, answer: withoutNumbers(name, models), ...(await snapshot(pair.memory)) };
+  const model = {
+    step,
+    name,
+    answer: withoutNumbers(name, models),
+    ...(await snapshot(pair.memory, pair.clock.now())),
+  };
   for (const { name: store, under, claims } of pair.subjects) {
     const own = (claim: Claim) => {
       const known = claims.get(claim.token);
@@ -339,7 +383,7 @@ async function compareStep(pair: Pair, operation: Operation, step: number): Prom
     };
     const ours = await verb(under, own);
     const answer = withoutNumbers(name, ours);
-    same({ store, step, name, answer, ...(await snapshot(under)) }, { store, ...model });
+    same({ store, step, name, answer, ...(await snapshot(under, pair.clock.now())) }, { store, ...model });
     if (name !== "claim" || models === null) continue;
     for (const [index, { token }] of (models as Claim[]).entries()) {
       claims.set(token, (ours as Claim[])[index] as Claim);
@@ -359,11 +403,15 @@ async function compareSequence(pair: Pair, draw: Draw, seen: Map<string, number>
     const { name, batch } = operation;
     const models = await compareStep(pair, operation, step);
     if (name === "claim") pair.live.push(...((models ?? []) as Claim[]));
+    for (const { waitingFor } of await pair.memory.reader.runs({ filter: {}, after: null, limit: 100 })) {
+      if (waitingFor.some((what) => what.startsWith("slot:"))) seen.set("parked", 1);
+      if (waitingFor.some((what) => what.startsWith("worker:"))) seen.set("unserved", 1);
+    }
     if (batch !== undefined) sortClaims(pair, batch, models as Committed[]);
     for (const outcome of outcomesOf(name, models)) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
   }
   // What is left in the queue comes out in the same order.
-  for (const { store } of all) await store.join(worker("last"));
+  for (const { store } of all) await store.join(worker("last", { labels: LABELS }));
   const drained = await Promise.all(
     all.map(({ store }) => store.claim({ worker: "last", limit: RUNS.length })),
   );
@@ -410,13 +458,25 @@ const EXPECTED = [
   "claim some",
   "reap some",
   "wakeDue some",
+  "prune some",
+  "refused concurrency_conflict",
+  "refused queue_full",
+  "refused tenant_queue_full",
+  "dropped",
+  "parked",
+  "unserved",
 ];
 
 function outcomesOf(name: string, answer: unknown): string[] {
   if (answer === null) return [`${name} null`];
   if (typeof answer === "string") return [`${name} ${answer}`];
+  if (name === "prune") return (answer as number) > 0 ? ["prune some"] : [];
   if (name === "wakeDue") return (answer as { woken: number }).woken > 0 ? ["wakeDue some"] : [];
   if (!Array.isArray(answer)) return [];
   if (name === "claim" || name === "reap") return answer.length > 0 ? [`${name} some`] : [];
-  return answer.map((one) => `${name} ${typeof one === "string" ? one : one.kind}`);
+  return answer.flatMap((one) => {
+    if (typeof one === "string") return [`${name} ${one}`];
+    const why = one.kind === "refused" ? [`refused ${one.failure.code}`] : [];
+    return [`${name} ${one.kind}`, ...why, ...(one.dropped === undefined ? [] : ["dropped"])];
+  });
 }

@@ -1,8 +1,22 @@
 import type { QueueLoad, RunReader, WorkerView } from "../../../contracts/run-store.ts";
+import { missingWorker } from "../../../domain/labels.ts";
+import { LIMITS } from "../../../domain/limits.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
+import { serviceRate } from "../../../domain/service-rate.ts";
 import { copy, type MemoryRun, type MemoryState } from "./state.ts";
 
-function summary(run: MemoryRun): RunSummary {
+function waitingFor(state: MemoryState, { place }: MemoryRun): readonly string[] {
+  if (place.at === "rest") return place.waitingFor;
+  if (place.at === "parked") return [`slot:${place.key}`];
+  if (place.at !== "ready" || place.needs.length === 0) return [];
+  const missing = missingWorker(
+    place.needs,
+    [...state.workers.values()].map(({ info }) => info.labels ?? []),
+  );
+  return missing === null ? [] : [missing];
+}
+
+function summary(state: MemoryState, run: MemoryRun): RunSummary {
   const { request } = run;
   return copy({
     id: run.id,
@@ -10,7 +24,7 @@ function summary(run: MemoryRun): RunSummary {
     workflowHash: request.workflow.hash,
     status: run.status,
     paused: run.paused,
-    waitingFor: run.place.at === "rest" ? run.place.waitingFor : [],
+    waitingFor: waitingFor(state, run),
     title: request.title,
     tenant: request.tenant,
     queue: request.queue,
@@ -36,7 +50,7 @@ export function createMemoryReader(state: MemoryState): RunReader {
   return {
     async run(id) {
       const run = state.byId.get(id);
-      return run === undefined ? null : summary(run);
+      return run === undefined ? null : summary(state, run);
     },
     async runs({ filter, after, limit }) {
       const page = pageOf(state.runs.toReversed(), after === null ? null : (run) => run.id === after);
@@ -45,7 +59,10 @@ export function createMemoryReader(state: MemoryState): RunReader {
         (filter.workflow === undefined || filter.workflow === run.workflow) &&
         (filter.tenant === undefined || filter.tenant === run.tenant) &&
         (filter.parent === undefined || filter.parent === run.parent?.run);
-      return page.map(summary).filter(fits).slice(0, Math.max(0, limit));
+      return page
+        .map((run) => summary(state, run))
+        .filter(fits)
+        .slice(0, Math.max(0, limit));
     },
     async factsOf(run, { after, limit }) {
       const found = state.byId.get(run);
@@ -81,32 +98,43 @@ export function createMemoryReader(state: MemoryState): RunReader {
         workers: state.workers.size,
       };
     },
-    load: async () => loadOf(state),
+    load: async (now) => loadOf(state, now),
     workers: async () => workersOf(state),
   };
 }
 
-function loadOf(state: MemoryState): QueueLoad {
+function loadOf(state: MemoryState, now: number): QueueLoad {
   const at = (place: MemoryRun["place"]["at"]) => state.runs.filter((run) => run.place.at === place).length;
   const queued = state.runs.filter((run) => run.status === "queued");
-  const priorities = [...new Set(queued.map((run) => run.request.priority))].sort((a, b) => a - b);
+  const count = (fits: (run: MemoryRun) => boolean) => queued.filter(fits).length;
+  const classes = [...new Set(queued.map((run) => run.request.priority))].sort((a, b) => a - b);
+  const tenants = [...new Set(queued.map((run) => run.request.tenant))].flatMap((tenant) =>
+    classes.map((priority) => ({
+      tenant,
+      priority,
+      queued: count(({ request }) => request.tenant === tenant && request.priority === priority),
+    })),
+  );
+  const { dropped, ...refused } = state.counts;
   return {
     queued: queued.length,
-    byClass: priorities.map((priority) => ({
+    byClass: classes.map((priority) => ({
       priority,
-      queued: queued.filter((run) => run.request.priority === priority).length,
+      queued: count((run) => run.request.priority === priority),
     })),
-    byTenant: [],
+    byTenant: tenants
+      .filter((tenant) => tenant.queued > 0)
+      .sort((a, b) => b.queued - a.queued || (a.tenant < b.tenant ? -1 : 1) || a.priority - b.priority)
+      .slice(0, LIMITS.loadTenants),
     ready: at("ready"),
-    parked: 0,
+    parked: at("parked"),
     leased: at("lease"),
     resting: at("rest"),
     workers: state.workers.size,
     slots: [...state.workers.values()].reduce((sum, { info }) => sum + info.slots, 0),
-    serviceMs: null,
-    drainedPerSecond: 0,
-    refused: { queueFull: 0, tenantQueueFull: 0, conflict: 0 },
-    dropped: 0,
+    ...serviceRate([state.served], now),
+    refused,
+    dropped,
   };
 }
 

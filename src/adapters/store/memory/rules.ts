@@ -2,8 +2,9 @@ import { canonicalJson, type Json } from "../../../base/json.ts";
 import type { Admission, Admitted, Commit } from "../../../contracts/run-store.ts";
 import { type Failure, failure } from "../../../domain/errors.ts";
 import type { Fact, FactKind } from "../../../domain/fact.ts";
+import { queueFull, slotInUse, slotOfAncestor, tenantQueueFull } from "../../../domain/queue.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
-import type { MemoryRun, MemoryState } from "./state.ts";
+import { type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 /** What may be written, as pure questions: a refusal is known before anything is changed. */
 
@@ -48,10 +49,74 @@ export function judgeAdmission(
     if (text(same.request) === text(request)) return { kind: "existing", id };
     return refusal("conflict", "the run exists with another request");
   }
-  if (request.parent === null) return null;
-  const parent = state.byId.get(request.parent.run);
-  if (parent === undefined) return refusal("not_found", "the parent run does not exist");
-  return hasRunEnded(parent.status) ? refusal("run_ended", "the parent run has ended") : null;
+  if (request.parent !== null) {
+    const parent = state.byId.get(request.parent.run);
+    if (parent === undefined) return refusal("not_found", "the parent run does not exist");
+    if (hasRunEnded(parent.status)) return refusal("run_ended", "the parent run has ended");
+  }
+  return judgeSlots(state, admission, pending);
+}
+
+/** Open runs that name a slot, the oldest first. */
+export function usersOf(state: MemoryState, key: string): MemoryRun[] {
+  return state.runs.filter(
+    (run) => !hasRunEnded(run.status) && slotsOf(run).some((slot) => slot.key === key),
+  );
+}
+
+function judgeSlots(
+  state: MemoryState,
+  admission: Admission,
+  pending: readonly Admission[],
+): Admitted | null {
+  const above = new Map<string, string>();
+  let parent = admission.request.parent;
+  while (parent !== null) {
+    const run = state.byId.get(parent.run);
+    for (const { key } of run === undefined ? [] : slotsOf(run).filter(({ hold }) => hold === "run")) {
+      if (run !== undefined && !above.has(key)) above.set(key, run.id);
+    }
+    parent = run?.request.parent ?? null;
+  }
+  for (const { key, limit, onConflict } of slotsOf(admission)) {
+    const ancestor = above.get(key);
+    if (ancestor !== undefined) return refused(slotOfAncestor({ key, holder: ancestor }));
+    if (onConflict !== "reject") continue;
+    const alike = pending.filter((other) => slotsOf(other).some((slot) => slot.key === key));
+    const [holder, ...others] = [...usersOf(state, key), ...alike];
+    if (holder !== undefined && others.length + 1 >= limit) {
+      return refused(slotInUse({ key, limit, holder: holder.id }));
+    }
+  }
+  return null;
+}
+
+/** Whether there is room for one more, and at whose cost; asked of runs that came by a door only. */
+export function judgeRoom(
+  state: MemoryState,
+  { request, caps }: Admission,
+): { readonly victim: MemoryRun | null } | Failure {
+  const waiting = state.runs.filter((run) => run.status === "queued");
+  const alike = waiting.filter((run) => run.request.tenant === request.tenant);
+  if (caps?.tenant != null && alike.length >= caps.tenant) {
+    return tenantQueueFull({ tenant: request.tenant, queued: alike.length, cap: caps.tenant });
+  }
+  if (caps?.queue == null || waiting.length < caps.queue) return { victim: null };
+  const [victim] = waiting
+    .filter((run) => run.request.priority > request.priority && run.facts.length === 1)
+    .filter((run) => run.place.at === "ready" || run.place.at === "parked")
+    .filter((run) => !state.runs.some((child) => isOpenChild(child, run)))
+    .sort((a, b) => b.request.priority - a.request.priority || b.no - a.no);
+  if (victim !== undefined) return { victim };
+  return queueFull({ queued: waiting.length, cap: caps.queue, priority: request.priority });
+}
+
+function isOpenChild(child: MemoryRun, of: MemoryRun): boolean {
+  return child.request.parent?.run === of.id && !hasRunEnded(child.status);
+}
+
+function refused(why: Failure): Admitted {
+  return { kind: "refused", failure: why };
 }
 
 function refusal(code: Parameters<typeof failure>[0], message: string): Admitted {

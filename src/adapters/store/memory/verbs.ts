@@ -11,16 +11,25 @@ import type {
   StoreHint,
   WorkerInfo,
 } from "../../../contracts/run-store.ts";
+import { nextShare } from "../../../domain/fair-share.ts";
+import { hasLabels } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import { droppedFor, PARKED_PER_CLAIM, supersededReason } from "../../../domain/queue.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
-import { judgeAdmission, judgeCommit, stepEndedBy } from "./rules.ts";
-import { copy, type MemoryRun, type MemoryState } from "./state.ts";
+import { serve } from "../../../domain/service-rate.ts";
+import { judgeAdmission, judgeCommit, judgeRoom, stepEndedBy, usersOf } from "./rules.ts";
+import { Slots } from "./slots.ts";
+import { copy, type MemoryRun, type MemoryState, type Place } from "./state.ts";
 
 const ALWAYS_FITS: ReadonlySet<Posting["kind"]> = new Set(["cancel", "approval", "child"]);
 
-function byPlace(a: MemoryRun, b: MemoryRun): number {
-  if (a.place.at !== "ready" || b.place.at !== "ready") return 0;
-  return a.place.priority - b.place.priority || a.place.vt - b.place.vt || a.no - b.no;
+interface Head {
+  readonly run: MemoryRun;
+  readonly place: Extract<Place, { at: "ready" }>;
+}
+
+function byPlace(a: Head, b: Head): number {
+  return a.place.priority - b.place.priority || a.place.vt - b.place.vt || a.run.no - b.run.no;
 }
 
 function wakeAt(run: MemoryRun): number {
@@ -36,29 +45,57 @@ export function nextDue(state: MemoryState): number | null {
 export class Verbs {
   readonly #state: MemoryState;
   readonly #hint: (hint: StoreHint) => void;
+  readonly #slots: Slots;
 
   constructor(state: MemoryState, hint: (hint: StoreHint) => void) {
     this.#state = state;
     this.#hint = hint;
+    this.#slots = new Slots(state, hint);
   }
 
-  admit(admission: Admission): Admitted {
+  /** `door`: caps count, and refusals are counted. */
+  admit(admission: Admission, door = true): Admitted {
+    const { counts } = this.#state;
     const answer = judgeAdmission(this.#state, admission, []);
+    if (answer?.kind === "refused" && answer.failure.code === "concurrency_conflict") counts.conflict += 1;
     if (answer !== null) return answer;
-    const { id, idempotency, at } = admission;
+    const room = door ? judgeRoom(this.#state, admission) : { victim: null };
+    if ("code" in room) {
+      if (room.code === "queue_full") counts.queueFull += 1;
+      else counts.tenantQueueFull += 1;
+      return { kind: "refused", failure: room };
+    }
+    const { id, at } = admission;
+    if (room.victim !== null) this.#drop(room.victim, admission);
+    this.#enter(admission);
+    for (const { key, limit, onConflict } of admission.request.slots ?? []) {
+      if (onConflict === "cancel_older") this.#supersede({ id, at, key, keep: limit - 1 });
+    }
+    const created = { kind: "created", id } as const;
+    return room.victim === null ? created : { ...created, dropped: [room.victim.id] };
+  }
+
+  #enter(admission: Admission): void {
+    const { id, idempotency, at, weight = 1 } = admission;
     const request = copy(admission.request);
-    this.#state.vt += 1;
-    this.#state.lastNo += 1;
+    const state = this.#state;
+    const { tenant, priority } = request;
+    const clock = JSON.stringify([tenant, priority]);
+    const floor = state.floors.get(priority) ?? 0;
+    const vt = nextShare({ floor, tenant: state.shares.get(clock) ?? 0, weight });
+    state.shares.set(clock, vt);
+    state.lastNo += 1;
     const run: MemoryRun = {
-      no: this.#state.lastNo,
+      no: state.lastNo,
       id,
       request,
       idempotency,
-      vt: this.#state.vt,
+      vt,
       createdAt: at,
       facts: [{ kind: "run_queued", request, seq: 1, at }],
       lastToken: 0,
       endedSteps: new Set(),
+      holds: new Set(),
       status: "queued",
       paused: false,
       startedAt: null,
@@ -68,12 +105,30 @@ export class Verbs {
       place: { at: "nowhere" },
       inbox: [],
     };
-    this.#state.runs.push(run);
-    this.#state.byNo.set(run.no, run);
-    this.#state.byId.set(id, run);
-    this.#enqueue(run, "own");
+    state.runs.push(run);
+    state.byNo.set(run.no, run);
+    state.byId.set(id, run);
+    for (const { key, limit } of request.slots ?? []) this.#slots.setCap(key, limit);
+    this.#slots.ready(run);
     this.#hint({ kind: "facts", run: id });
-    return { kind: "created", id };
+  }
+
+  #drop(run: MemoryRun, { request, at }: Admission): void {
+    const why = droppedFor({ priority: run.request.priority, by: request.priority });
+    run.facts.push({ kind: "run_failed", failure: why, seq: 2, at });
+    this.#state.counts.dropped += 1;
+    this.#end(run, { kind: "end", status: "failed", output: null, failure: why }, at);
+    this.#hint({ kind: "facts", run: run.id });
+  }
+
+  /** Asks the older runs of a slot to stop, all but the newest `keep`. */
+  #supersede({ id, at, key, keep }: { id: string; at: number; key: string; keep: number }): void {
+    const older = usersOf(this.#state, key).filter((run) => run.id !== id);
+    for (const run of older.slice(0, Math.max(0, older.length - keep))) {
+      const body = { reason: supersededReason(id, key) };
+      const named = { run: run.id, id: `superseded:${id}`, kind: "cancel", name: "cancel" } as const;
+      this.post({ ...named, body, from: `run:${id}`, at });
+    }
   }
 
   join(info: WorkerInfo, now: number): void {
@@ -81,14 +136,56 @@ export class Verbs {
     this.#state.workers.set(info.id, { info, joinedAt, beatAt: now });
   }
 
-  claim(worker: string, limit: number): Claim[] | null {
-    if (!this.#state.workers.has(worker)) return null;
-    const ready = this.#state.runs.filter((run) => run.place.at === "ready").sort(byPlace);
-    return ready.slice(0, Math.max(0, limit)).map((run) => {
-      this.#state.fence += 1;
-      run.place = { at: "lease", token: this.#state.fence, worker };
-      return { no: run.no, run: run.id, token: this.#state.fence, worker };
-    });
+  claim(worker: string, limit: number, now: number): Claim[] | null {
+    const info = this.#state.workers.get(worker)?.info;
+    if (info === undefined) return null;
+    const taken: (Head & { readonly claim: Claim })[] = [];
+    for (let parked = 0; taken.length < limit; ) {
+      if (parked >= PARKED_PER_CLAIM) {
+        this.#hint({ kind: "ready" });
+        break;
+      }
+      const head = this.#firstReady(info.labels ?? []);
+      if (head === null) break;
+      const { run, place } = head;
+      const full = place.gated ? this.#slots.firstFull(run) : null;
+      if (full !== null) {
+        this.#slots.park(run, full);
+        parked += 1;
+        continue;
+      }
+      taken.push({ ...head, claim: this.#lease(run, place, { worker, now }) });
+    }
+    return taken.sort(byPlace).map(({ claim }) => claim);
+  }
+
+  #firstReady(labels: readonly string[]): Head | null {
+    let first: Head | null = null;
+    for (const run of this.#state.runs) {
+      const { place } = run;
+      if (place.at !== "ready" || !hasLabels(labels, place.needs)) continue;
+      const head = { run, place };
+      if (first === null || byPlace(head, first) < 0) first = head;
+    }
+    return first;
+  }
+
+  #lease(run: MemoryRun, place: Head["place"], of: { worker: string; now: number }): Claim {
+    const state = this.#state;
+    if (place.gated) this.#slots.take(run);
+    state.floors.set(place.priority, Math.max(state.floors.get(place.priority) ?? 0, place.vt));
+    state.fence += 1;
+    run.place = { at: "lease", token: state.fence, worker: of.worker, since: of.now };
+    return { no: run.no, run: run.id, token: state.fence, worker: of.worker };
+  }
+
+  /** Takes a run out of its worker's hands. */
+  #unlease(run: MemoryRun, now: number, ended: boolean): void {
+    if (run.place.at !== "lease") return;
+    const ms = Math.max(0, now - run.place.since);
+    this.#state.served = serve(this.#state.served, { runs: ended ? 1 : 0, ms, at: now });
+    run.place = { at: "nowhere" };
+    this.#slots.release(run, ended ? "all" : "lease");
   }
 
   commit(entry: Commit, now: number): Committed {
@@ -111,8 +208,9 @@ export class Verbs {
     this.#state.arrival += 1;
     run.inbox.push({ message: { ...copy(posting), order: this.#state.arrival }, consumed: false });
     const canceled = posting.kind === "cancel";
-    const stands = run.place.at === "rest" || (run.place.at === "ready" && canceled);
-    if (stands) this.#enqueue(run, canceled ? "first" : "own");
+    const waits = run.place.at === "ready" || run.place.at === "parked";
+    if (canceled && (waits || run.place.at === "rest")) this.#hurry(run);
+    else if (run.place.at === "rest") this.#slots.ready(run);
     this.#hint({ kind: "inbox", run: run.id });
     return "accepted";
   }
@@ -120,7 +218,7 @@ export class Verbs {
   wakeDue(now: number, limit: number): number {
     const due = this.#state.runs.filter((run) => wakeAt(run) <= now);
     const woken = due.sort((a, b) => wakeAt(a) - wakeAt(b) || a.no - b.no).slice(0, Math.max(0, limit));
-    for (const run of woken) this.#enqueue(run, "own");
+    for (const run of woken) this.#slots.ready(run);
     return woken.length;
   }
 
@@ -128,7 +226,10 @@ export class Verbs {
   requeueOrphans(): string[] {
     const { runs, workers } = this.#state;
     const orphans = runs.filter((run) => run.place.at === "lease" && !workers.has(run.place.worker));
-    for (const run of orphans) this.#enqueue(run, "own");
+    for (const run of orphans) {
+      this.#slots.release(run, "lease");
+      this.#slots.ready(run);
+    }
     return orphans.map((run) => run.id);
   }
 
@@ -148,10 +249,11 @@ export class Verbs {
     return gone.length;
   }
 
-  #enqueue(run: MemoryRun, place: "own" | "first"): void {
-    const { priority } = run.request;
-    run.place =
-      place === "first" ? { at: "ready", priority: 0, vt: 0 } : { at: "ready", priority, vt: run.vt };
+  /** Before all others, for whatever worker: it is only to be ended, and takes no slot for that. */
+  #hurry(run: MemoryRun): void {
+    const offers = run.place.at === "ready" && run.place.gated;
+    run.place = { at: "ready", priority: 0, vt: 0, needs: [], gated: false };
+    if (offers) this.#slots.passOn(run);
     this.#hint({ kind: "ready" });
   }
 
@@ -170,7 +272,7 @@ export class Verbs {
     }
     run.paused = entry.paused;
     for (const kept of run.inbox) if (entry.consumed.includes(kept.message.id)) kept.consumed = true;
-    for (const child of entry.children) this.admit(child);
+    for (const child of entry.children) this.admit(child, false);
     this.#writeApprovals(run, entry, at);
     for (const posting of entry.posts) this.post(posting);
     this.#settle(run, entry.next, at);
@@ -194,13 +296,18 @@ export class Verbs {
   #settle(run: MemoryRun, next: CommitNext, at: number): void {
     if (next.kind === "hold") return;
     const called = run.inbox.some((message) => !message.consumed);
-    if (next.kind === "end") this.#end(run, next, at);
-    else if (next.kind === "yield" || called) this.#enqueue(run, "own");
+    if (next.kind === "end") return this.#end(run, next, at);
+    this.#unlease(run, at, false);
+    if (next.kind === "yield" || called) this.#slots.ready(run);
     else run.place = { at: "rest", wakeAt: next.wakeAt, waitingFor: [...next.waitingFor] };
   }
 
   #end(run: MemoryRun, next: Extract<CommitNext, { kind: "end" }>, at: number): void {
+    const offers = run.place.at === "ready" && run.place.gated;
+    if (run.place.at === "lease") this.#unlease(run, at, true);
+    else this.#slots.release(run, "all");
     run.place = { at: "nowhere" };
+    if (offers) this.#slots.passOn(run);
     run.inbox = [];
     run.status = next.status;
     run.endedAt = at;

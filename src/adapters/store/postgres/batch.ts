@@ -14,7 +14,8 @@ import { requestOf } from "../sql/admission-answers.ts";
 import { entryFault, isUniqueViolation } from "./failures.ts";
 import { flush, tryFacts } from "./flush.ts";
 import { firstFacts } from "./journal.ts";
-import { type Loaded, load, type Scope, scopeOfPosts } from "./load.ts";
+import { type Loaded, load, loadParents, type Scope, scopeOfPosts } from "./load.ts";
+import { keysThatDoNotWait, lockDoors, lockVictims } from "./queue.ts";
 import type { Session, Tx } from "./session.ts";
 import { Verbs } from "./verbs.ts";
 
@@ -39,11 +40,13 @@ const NOTHING: Scope = {
   messages: [],
   counted: new Set(),
   admissions: [],
+  door: false,
 };
 
 function admissionScope(admissions: readonly Admission[]): Scope {
   const parents = admissions.flatMap(({ request }) => (request.parent === null ? [] : [request.parent.run]));
-  return { ...NOTHING, runs: new Set([...admissions.map(({ id }) => id), ...parents]), admissions };
+  const runs = new Set([...admissions.map(({ id }) => id), ...parents]);
+  return { ...NOTHING, runs, admissions, door: true };
 }
 
 function commitScope(entries: readonly Commit[]): Scope {
@@ -65,12 +68,13 @@ function commitScope(entries: readonly Commit[]): Scope {
     messages: [...sides.messages, ...consumed],
     counted: new Set([...sides.counted, ...called]),
     admissions,
+    door: false,
   };
 }
 
 export const ADMIT: Kind<Admission, Admitted> = {
   scope: admissionScope,
-  apply: (verbs, admission) => verbs.admit(admission),
+  apply: (verbs, admission) => verbs.admit(admission, true),
   refuse: (failure) => ({ kind: "refused", failure }),
 };
 
@@ -103,7 +107,7 @@ async function askedBefore(tx: Tx, loaded: Loaded, admissions: readonly Admissio
   return requests;
 }
 
-/** Locks, reads, decides and sends the writes; the caller waits for them. */
+/** Locks, reads, decides and sends the writes; the caller waits for the last of them. */
 export async function applyAll<Entry, Answer>(
   tx: Tx,
   kind: Kind<Entry, Answer>,
@@ -111,6 +115,7 @@ export async function applyAll<Entry, Answer>(
 ): Promise<Done<Answer>> {
   const scope = kind.scope(of.entries);
   const loaded = await load(tx, scope);
+  await loadParents(tx, loaded.ledger, await lockVictims(tx, scope, loaded.queue));
   const verbs = new Verbs(loaded, await askedBefore(tx, loaded, scope.admissions));
   let answers: Answer[];
   try {
@@ -120,7 +125,7 @@ export async function applyAll<Entry, Answer>(
     if (of.alone) await tryFacts(tx, loaded.ledger);
     throw error;
   }
-  flush(tx, loaded.ledger, of.shard);
+  await flush(tx, loaded.ledger, of.shard);
   return { answers, hints: loaded.ledger.hints };
 }
 
@@ -142,7 +147,9 @@ export async function runBatch<Entry, Answer>(
   }
   return session.transaction(async (tx) => {
     // All locks first, in their order, as the whole batch would take them.
-    await load(tx, { ...kind.scope(of.entries), admissions: [] });
+    const scope = kind.scope(of.entries);
+    lockDoors(tx, scope, keysThatDoNotWait(scope.admissions));
+    await load(tx, { ...scope, admissions: [] });
     const answers: Answer[] = [];
     const hints: StoreHint[] = [];
     for (const entry of of.entries) {
@@ -154,6 +161,8 @@ export async function runBatch<Entry, Answer>(
     return { answers, hints };
   });
 }
+
+const nothing = () => null;
 
 async function applyAlone<Entry, Answer>(
   tx: Tx,
@@ -172,7 +181,9 @@ async function applyAlone<Entry, Answer>(
       await part.settled();
       await part.exec("RELEASE entry");
       return done;
-    } catch (error) {
+    } catch (caught) {
+      // The first statement that failed tells why; those after it only that the transaction is aborted.
+      const error = (await part.settled().then(nothing, (first: unknown) => first)) ?? caught;
       const fault = entryFault(error);
       if (fault === null) throw error;
       await tx.exec("ROLLBACK TO entry");

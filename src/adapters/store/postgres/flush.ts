@@ -1,6 +1,11 @@
-import type { HeldRun, Ledger, NewRun, RunChange } from "./ledger.ts";
+import { HALF_LIFE_MS, MOST_HALF_LIVES } from "../../../domain/service-rate.ts";
+import { COUNTERS, type HeldRun, type Ledger, type NewRun, type RunChange } from "./ledger.ts";
+import { flushQueue } from "./places.ts";
 import type { Tx } from "./session.ts";
 import { statement } from "./sql.ts";
+
+/** As `fade` does, in the row itself: others write to it too. */
+const FADE = `power(0.5::float8, least(greatest($4 - served_at, 0) / ${HALF_LIFE_MS}.0, ${MOST_HALF_LIVES}))`;
 
 /** Blobs are named by what they hold: one that is there already is the same. Prune takes the lock alone. */
 const BLOBS_LOCK = statement("SELECT pg_advisory_xact_lock_shared(4715, 2)");
@@ -10,10 +15,10 @@ const BLOBS = statement(
 );
 const RUNS = statement(
   `INSERT INTO run (no, id, tenant, queue, priority, vt, workflow, workflow_version, workflow_hash, title,
-     parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at)
+     parent_no, parent_id, parent_step, idem_key, idem_hash, created_at, deadline_at, lane, gated)
    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::text[],
      $8::text[], $9::text[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[],
-     $16::bigint[], $17::bigint[])`,
+     $16::bigint[], $17::bigint[], $18::int[], $19::boolean[])`,
 );
 const FACTS = statement(
   `INSERT INTO journal (run_no, seq, at, kind, step, attempt, token, body, blob)
@@ -58,28 +63,68 @@ const REST = statement(
   `INSERT INTO rest (run_no, wake_at, waiting_for) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])`,
 );
 const READY_OWN = statement(
-  "INSERT INTO ready (priority, vt, run_no) SELECT priority, vt, no FROM run WHERE no = ANY($1::bigint[])",
+  `INSERT INTO ready (lane, priority, vt, run_no, gated)
+   SELECT lane, priority, vt, no, gated FROM run WHERE no = ANY($1::bigint[])`,
 );
-const READY_FIRST = statement("INSERT INTO ready (priority, vt, run_no) SELECT 0, 0, unnest($1::bigint[])");
-/** A run that a claim has just taken is not in the queue any more, and is left alone. */
-const HURRY = statement(
-  `WITH gone AS (DELETE FROM ready WHERE run_no = ANY($1::bigint[]) RETURNING run_no)
-   INSERT INTO ready (priority, vt, run_no) SELECT 0, 0, run_no FROM gone`,
+const READY_FIRST = statement(
+  "INSERT INTO ready (lane, priority, vt, run_no, gated) SELECT 0, 0, 0, unnest($1::bigint[]), false",
+);
+const RUN_SLOTS = statement(
+  `INSERT INTO run_slot (run_no, key, cap, hold) SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[])`,
+);
+const SHARES = statement(
+  `UPDATE share SET vt = new.vt FROM unnest($1::text[], $2::int[], $3::bigint[]) AS new (tenant, priority, vt)
+   WHERE share.tenant = new.tenant AND share.priority = new.priority`,
+);
+const WAITING = statement(
+  `INSERT INTO waiting (tenant, priority, shard, n)
+   SELECT tenant, priority, $1, n FROM unnest($2::text[], $3::int[], $4::bigint[]) AS more (tenant, priority, n)
+   ORDER BY tenant, priority
+   ON CONFLICT (tenant, priority, shard) DO UPDATE SET n = waiting.n + excluded.n`,
 );
 const COUNT = statement(
-  `UPDATE counter SET ready = ready + $2, queued = queued + $3, running = running + $4,
-     completed = completed + $5, failed = failed + $6, canceled = canceled + $7 WHERE shard = $1`,
+  `UPDATE counter SET ${COUNTERS.map((name, index) => `${name} = ${name} + $${index + 5}`).join(", ")},
+     served_runs = served_runs * ${FADE} + $2, served_ms = served_ms * ${FADE} + $3,
+     served_at = greatest(served_at, $4)
+   WHERE shard = $1`,
 );
 
-/** Sends everything a batch has to write, in an order that keeps every law at every statement; awaits nothing. */
-export function flush(tx: Tx, ledger: Ledger, shard: number): void {
+/** Sends everything a batch has to write, in an order that keeps every law at every statement. */
+export async function flush(tx: Tx, ledger: Ledger, shard: number): Promise<void> {
   flushBlobs(tx, ledger);
-  if (ledger.newRuns.length > 0) tx.run(RUNS, columnsOfRuns(ledger.newRuns));
+  flushRuns(tx, ledger);
   flushFacts(tx, ledger);
   flushMessages(tx, ledger);
   flushApprovals(tx, ledger);
-  const runs = [...ledger.runs.values()];
-  const left = runs.filter((run) => run.place.at !== run.was);
+  await flushQueue(tx, ledger);
+  flushPlaces(tx, ledger);
+  flushCounters(tx, ledger, shard);
+}
+
+function flushRuns(tx: Tx, { newRuns, shares }: Ledger): void {
+  if (newRuns.length === 0) return;
+  tx.run(RUNS, columnsOfRuns(newRuns));
+  const named = newRuns.flatMap(({ no, slots }) => slots.map((slot) => ({ no, ...slot })));
+  if (named.length > 0) {
+    tx.run(RUN_SLOTS, [
+      named.map(({ no }) => no),
+      named.map(({ key }) => key),
+      named.map(({ limit }) => limit),
+      named.map(({ hold }) => hold),
+    ]);
+  }
+  const moved = [...shares.values()].filter((share) => share.moved);
+  if (moved.length > 0) {
+    tx.run(SHARES, [
+      moved.map(({ tenant }) => tenant),
+      moved.map(({ priority }) => priority),
+      moved.map(({ vt }) => vt),
+    ]);
+  }
+}
+
+function flushPlaces(tx: Tx, ledger: Ledger): void {
+  const left = [...ledger.runs.values()].filter((run) => run.place.at !== run.was);
   send(
     tx,
     RELEASE,
@@ -100,12 +145,6 @@ export function flush(tx: Tx, ledger: Ledger, shard: number): void {
     ready.filter((run) => !isFirst(run)),
   );
   send(tx, READY_FIRST, ready.filter(isFirst));
-  send(
-    tx,
-    HURRY,
-    runs.filter((run) => run.hurried && run.place.at === "elsewhere"),
-  );
-  flushCounters(tx, ledger, shard);
 }
 
 function send(tx: Tx, to: typeof RELEASE, runs: readonly HeldRun[]): void {
@@ -147,6 +186,8 @@ function columnsOfRuns(runs: readonly NewRun[]) {
     sorted.map((run) => run.idempotency?.bodyHash ?? null),
     sorted.map((run) => run.at),
     sorted.map((run) => run.deadlineAt),
+    sorted.map((run) => run.lane),
+    sorted.map((run) => run.slots.length > 0),
   ];
 }
 
@@ -234,9 +275,19 @@ function flushRest(tx: Tx, left: readonly HeldRun[]): void {
   ]);
 }
 
-/** Last of all: whoever counts in the same row waits until the commit. */
-function flushCounters(tx: Tx, { counters }: Ledger, shard: number): void {
-  const of = (name: Parameters<typeof counters.get>[0]) => counters.get(name) ?? 0;
-  const amounts = [of("ready"), of("queued"), of("running"), of("completed"), of("failed"), of("canceled")];
-  if (amounts.some((amount) => amount !== 0)) tx.run(COUNT, [shard, ...amounts]);
+/** Last of all: whoever counts in the same rows waits until the commit. */
+function flushCounters(tx: Tx, { counters, served, waiting }: Ledger, shard: number): void {
+  const changed = [...waiting.values()].filter(({ n }) => n !== 0);
+  if (changed.length > 0) {
+    tx.run(WAITING, [
+      shard,
+      changed.map(({ tenant }) => tenant),
+      changed.map(({ priority }) => priority),
+      changed.map(({ n }) => n),
+    ]);
+  }
+  const amounts = COUNTERS.map((name) => counters.get(name) ?? 0);
+  if (served.at > 0 || amounts.some((amount) => amount !== 0)) {
+    tx.run(COUNT, [shard, served.runs, served.ms, served.at, ...amounts]);
+  }
 }

@@ -76,11 +76,14 @@ describe("PostgreSQL itself refuses", () => {
     "a step that ends twice": fact("1, 4, 0, 'step_failed', 'a', 1, 9, '{}'"),
     "a step that starts after its end": fact("1, 4, 0, 'step_started', 'a', 2, 9, '{}'"),
     "a step's end that names no step": fact("1, 4, 0, 'step_failed', NULL, 1, 9, '{}'"),
-    "a held run that is ready": "INSERT INTO ready (priority, vt, run_no) VALUES (0, 0, 1)",
+    "a held run that is ready":
+      "INSERT INTO ready (lane, priority, vt, run_no, gated) VALUES (0, 0, 0, 1, false)",
     "a held run that rests": "INSERT INTO rest (run_no, waiting_for) VALUES (1, '[]')",
     "a ready run that rests": "INSERT INTO rest (run_no, waiting_for) VALUES (3, '[]')",
-    "an ended run that is ready": "INSERT INTO ready (priority, vt, run_no) VALUES (0, 0, 2)",
-    "a run that is ready twice": "INSERT INTO ready (priority, vt, run_no) VALUES (0, 0, 3)",
+    "an ended run that is ready":
+      "INSERT INTO ready (lane, priority, vt, run_no, gated) VALUES (0, 0, 0, 2, false)",
+    "a run that is ready twice":
+      "INSERT INTO ready (lane, priority, vt, run_no, gated) VALUES (0, 0, 0, 3, false)",
     "a place in the queue that changes": "UPDATE ready SET vt = 0",
     "a lease on a run that is still in the queue":
       "INSERT INTO lease (run_no, token, worker) VALUES (3, 99, 'w')",

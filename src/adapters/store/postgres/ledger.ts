@@ -1,12 +1,17 @@
 import type { Commit, Posting, RunNo, StoreHint } from "../../../contracts/run-store.ts";
+import type { Slot } from "../../../domain/fact.ts";
 import type { RunStatus } from "../../../domain/run.ts";
+import type { Served } from "../../../domain/service-rate.ts";
 import type { FactRow } from "../sql/fact-row.ts";
 import { blobHash, largeBytes, packBlob, type StoredBody } from "../sql/packing.ts";
+import type { SlotEvent } from "./slots.ts";
+
+export const classKey = (tenant: string, priority: number): string => JSON.stringify([tenant, priority]);
 
 /** Where a run is. `elsewhere`: in the queue or in another claim's hands, which is not ours to know. */
 export type Place =
   | { readonly at: "ready"; readonly first: boolean }
-  | { readonly at: "lease"; readonly token: number }
+  | { readonly at: "lease"; readonly token: number; readonly since: number }
   | { readonly at: "rest"; readonly wakeAt: number | null; readonly waitingFor: readonly string[] }
   | { readonly at: "elsewhere" }
   | { readonly at: "nowhere" };
@@ -17,6 +22,10 @@ export interface HeldRun {
   readonly id: string;
   readonly parentNo: RunNo | null;
   readonly parentId: string | null;
+  readonly tenant: string;
+  readonly priority: number;
+  /** Names slots. */
+  readonly gated: boolean;
   readonly was: Place["at"];
   status: RunStatus;
   paused: boolean;
@@ -42,6 +51,29 @@ export interface NewRun {
   readonly idempotency: { readonly key: string; readonly bodyHash: string } | null;
   readonly at: number;
   readonly deadlineAt: number | null;
+  readonly lane: number;
+  readonly slots: readonly Slot[];
+}
+
+/** A run that waits in the queue, locked there, and may be the one that gives way. */
+export interface Victim {
+  readonly no: RunNo;
+  readonly id: string;
+  readonly tenant: string;
+  readonly priority: number;
+  readonly gated: boolean;
+  readonly parent_no: number | null;
+  readonly parent_id: string | null;
+  readonly place: "ready" | "parked";
+}
+
+/** A tenant's clock in a class. */
+export interface Share {
+  readonly tenant: string;
+  readonly priority: number;
+  readonly floor: number;
+  vt: number;
+  moved: boolean;
 }
 
 export interface RunChange {
@@ -52,7 +84,20 @@ export interface RunChange {
   result: StoredBody | null;
 }
 
-export type CounterName = "ready" | "queued" | "running" | "completed" | "failed" | "canceled";
+export const COUNTERS = [
+  "ready",
+  "parked",
+  "queued",
+  "running",
+  "completed",
+  "failed",
+  "canceled",
+  "dropped",
+  "refused_queue",
+  "refused_tenant",
+  "refused_conflict",
+] as const;
+export type CounterName = (typeof COUNTERS)[number];
 
 /** Everything one batch will write, gathered before any of it is sent. */
 export class Ledger {
@@ -74,6 +119,14 @@ export class Ledger {
     of: Commit["approvals"][number];
   }[] = [];
   readonly closed: { readonly no: RunNo; readonly id: string; readonly status: string }[] = [];
+  readonly shares = new Map<string, Share>();
+  /** Runs that have not begun, more or fewer, by class. */
+  readonly waiting = new Map<string, { readonly tenant: string; readonly priority: number; n: number }>();
+  readonly slotEvents: SlotEvent[] = [];
+  /** Victims in the queue: their place goes. */
+  readonly dropped: Victim[] = [];
+  /** What runs that were given back had been held for. */
+  served: Served = { runs: 0, ms: 0, at: 0 };
   readonly counters = new Map<CounterName, number>();
   readonly hints: StoreHint[] = [];
 
@@ -102,6 +155,14 @@ export class Ledger {
     const change = { status, paused, startedAt: null, endedAt: null, result: null };
     this.changes.set(run.no, change);
     return change;
+  }
+
+  /** A run of this class more, or fewer, has not begun. */
+  countWaiting({ tenant, priority }: { tenant: string; priority: number }, n: number): void {
+    const key = classKey(tenant, priority);
+    const known = this.waiting.get(key);
+    if (known === undefined) this.waiting.set(key, { tenant, priority, n });
+    else known.n += n;
   }
 
   makeReady(run: HeldRun, first: boolean): void {

@@ -1,6 +1,7 @@
 import type { Admission, Posting, RunNo } from "../../../contracts/run-store.ts";
 import type { RunStatus } from "../../../domain/run.ts";
 import { Ledger, type Place } from "./ledger.ts";
+import { keysThatDoNotWait, loadQueue, lockDoors, type QueueState } from "./queue.ts";
 import type { Tx } from "./session.ts";
 import { type Rows, statement } from "./sql.ts";
 
@@ -18,6 +19,8 @@ export interface Scope {
   /** Public ids of runs whose unconsumed messages are counted. */
   readonly counted: ReadonlySet<string>;
   readonly admissions: readonly Admission[];
+  /** They came by a door: caps count. */
+  readonly door: boolean;
 }
 
 interface RunRow {
@@ -27,21 +30,35 @@ interface RunRow {
   readonly paused: boolean;
   readonly parent_no: number | null;
   readonly parent_id: string | null;
+  readonly tenant: string;
+  readonly priority: number;
+  readonly gated: boolean;
 }
+
+const COLUMNS = "no, id, status, paused, parent_no, parent_id, tenant, priority, gated";
 
 /** In the order of their numbers, so that two batches never wait for one another. */
 const LOCK = statement(
-  `SELECT no, id, status, paused, parent_no, parent_id FROM run WHERE id = ANY($1::text[])
+  `SELECT ${COLUMNS} FROM run WHERE id = ANY($1::text[])
    ORDER BY no FOR NO KEY UPDATE`,
 );
 const LOCK_FAMILY = statement(
-  `SELECT no, id, status, paused, parent_no, parent_id FROM run WHERE no = ANY(ARRAY(
+  `SELECT ${COLUMNS} FROM run WHERE no = ANY(ARRAY(
      SELECT no FROM run WHERE id = ANY($1::text[])
      UNION SELECT parent_no FROM run WHERE no = ANY($2::bigint[]) AND parent_no IS NOT NULL
      UNION SELECT no FROM run WHERE parent_no = ANY($2::bigint[]) AND ended_at IS NULL))
    ORDER BY no FOR NO KEY UPDATE`,
 );
-const LEASES = statement("SELECT run_no, token FROM lease WHERE run_no = ANY($1::bigint[])");
+/** With the other users of slots that do not wait. */
+const LOCK_USERS = statement(
+  `SELECT ${COLUMNS} FROM run WHERE no = ANY(ARRAY(
+     SELECT no FROM run WHERE id = ANY($1::text[])
+     UNION SELECT parent_no FROM run WHERE no = ANY($2::bigint[]) AND parent_no IS NOT NULL
+     UNION SELECT no FROM run WHERE parent_no = ANY($2::bigint[]) AND ended_at IS NULL
+     UNION SELECT run_no FROM run_slot WHERE key = ANY($3::text[])))
+   ORDER BY no FOR NO KEY UPDATE`,
+);
+const LEASES = statement("SELECT run_no, token, at FROM lease WHERE run_no = ANY($1::bigint[])");
 /** Locked, so that a timer which wakes the run at this moment goes before us or not at all. */
 const RESTING = statement(
   `SELECT run_no FROM rest WHERE run_no = ANY(ARRAY(SELECT no FROM run WHERE id = ANY($1::text[])))
@@ -70,6 +87,11 @@ const KEYS = statement(
 );
 const NUMBERS = statement("SELECT nextval('run_no') AS no FROM generate_series(1, $1)");
 
+const USERS_RESTING = statement(
+  `SELECT run_no FROM rest WHERE run_no = ANY(ARRAY(SELECT run_no FROM run_slot WHERE key = ANY($1::text[])))
+   ORDER BY run_no FOR UPDATE`,
+);
+
 export interface KnownKey {
   readonly id: string;
   readonly idem_hash: string;
@@ -81,6 +103,7 @@ export interface Loaded {
   /** As many as there are admissions. */
   readonly numbers: number[];
   readonly children: Map<RunNo, string[]>;
+  readonly queue: QueueState;
 }
 
 export const keyOf = (tenant: string, key: string): string => JSON.stringify([tenant, key]);
@@ -113,21 +136,34 @@ function loadAdmissions(tx: Tx, admissions: readonly Admission[]) {
   };
 }
 
+function lockRuns(tx: Tx, scope: Scope, users: readonly string[]): Promise<Rows<RunRow>> {
+  const runs = [...scope.runs];
+  if (users.length > 0) return tx.many<RunRow>(LOCK_USERS, [runs, scope.ending, users]);
+  if (scope.ending.length > 0) return tx.many<RunRow>(LOCK_FAMILY, [runs, scope.ending]);
+  return tx.many<RunRow>(LOCK, [runs]);
+}
+
+function loadResting(tx: Tx, targets: ReadonlySet<string>, users: readonly string[]) {
+  return {
+    targets: targets.size === 0 ? NONE : tx.many<{ run_no: number }>(RESTING, [[...targets]]),
+    users: users.length === 0 ? NONE : tx.many<{ run_no: number }>(USERS_RESTING, [users]),
+  };
+}
+
 /**
  * Locks and reads what a batch is about: one trip. Each statement after the first sees what was committed while the
  * first waited for its locks.
  */
 export async function load(tx: Tx, scope: Scope): Promise<Loaded> {
-  const runs = [...scope.runs];
-  const locked =
-    scope.ending.length === 0
-      ? tx.many<RunRow>(LOCK, [runs])
-      : tx.many<RunRow>(LOCK_FAMILY, [runs, scope.ending]);
+  const users = keysThatDoNotWait(scope.admissions);
+  lockDoors(tx, scope, users);
+  const locked = lockRuns(tx, scope, users);
   tx.identify();
   const leases =
-    scope.leases.length === 0 ? NONE : tx.many<{ run_no: number; token: number }>(LEASES, [scope.leases]);
-  const resting =
-    scope.targets.size === 0 ? NONE : tx.many<{ run_no: number }>(RESTING, [[...scope.targets]]);
+    scope.leases.length === 0
+      ? NONE
+      : tx.many<{ run_no: number; token: number; at: number }>(LEASES, [scope.leases]);
+  const resting = loadResting(tx, scope.targets, users);
   const kin = loadKin(tx, scope.ending);
   const messages =
     scope.messages.length === 0
@@ -139,12 +175,13 @@ export async function load(tx: Tx, scope: Scope): Promise<Loaded> {
   const open =
     scope.counted.size === 0 ? NONE : tx.many<{ run_no: number; open: number }>(OPEN, [[...scope.counted]]);
   const admissions = loadAdmissions(tx, scope.admissions);
+  const queue = loadQueue(tx, scope, users);
 
   const ledger = new Ledger();
-  const tokens = new Map((await leases).map((row) => [row.run_no, row.token]));
-  const atRest = new Set([...(await resting), ...(await kin.resting)].map((row) => row.run_no));
-  for (const row of await locked)
-    ledger.runs.set(row.id, heldRun(row, tokens.get(row.no), atRest.has(row.no)));
+  const held = new Map((await leases).map((row) => [row.run_no, row]));
+  const rests = [...(await resting.targets), ...(await resting.users), ...(await kin.resting)];
+  const atRest = new Set(rests.map((row) => row.run_no));
+  for (const row of await locked) ledger.runs.set(row.id, heldRun(row, held.get(row.no), atRest.has(row.no)));
   const byNo = new Map([...ledger.runs.values()].map((run) => [run.no, run]));
   for (const row of await messages) byNo.get(row.run_no)?.messages.set(row.id, !row.consumed);
   for (const row of await open) {
@@ -156,13 +193,30 @@ export async function load(tx: Tx, scope: Scope): Promise<Loaded> {
     children.set(parent_no, [...(children.get(parent_no) ?? []), id]);
   }
   const keys = new Map((await admissions.keys).map((row) => [keyOf(row.tenant, row.idem_key), row]));
-  return { ledger, keys, numbers: (await admissions.numbers).map((row) => row.no), children };
+  const numbers = (await admissions.numbers).map((row) => row.no);
+  return { ledger, keys, numbers, children, queue: await queue(ledger) };
 }
 
-function heldRun(row: RunRow, token: number | undefined, resting: boolean) {
+/** The parents of runs that give way, which are told. */
+export async function loadParents(tx: Tx, ledger: Ledger, parents: readonly string[]): Promise<void> {
+  const missing = parents.filter((id) => !ledger.runs.has(id));
+  if (missing.length === 0) return;
+  const [locked, resting] = await Promise.all([
+    tx.many<RunRow>(LOCK, [missing]),
+    tx.many<{ run_no: number }>(RESTING, [missing]),
+  ]);
+  const atRest = new Set(resting.map((row) => row.run_no));
+  for (const row of locked) ledger.runs.set(row.id, heldRun(row, undefined, atRest.has(row.no)));
+}
+
+function heldRun(
+  row: RunRow,
+  lease: { readonly token: number; readonly at: number } | undefined,
+  resting: boolean,
+) {
   const place: Place =
-    token !== undefined
-      ? { at: "lease", token }
+    lease !== undefined
+      ? { at: "lease", token: lease.token, since: lease.at }
       : resting
         ? { at: "rest", wakeAt: null, waitingFor: [] }
         : { at: row.status === "queued" || row.status === "running" ? "elsewhere" : "nowhere" };
@@ -171,6 +225,9 @@ function heldRun(row: RunRow, token: number | undefined, resting: boolean) {
     id: row.id,
     parentNo: row.parent_no,
     parentId: row.parent_id,
+    tenant: row.tenant,
+    priority: row.priority,
+    gated: row.gated,
     was: place.at,
     status: row.status,
     paused: row.paused,

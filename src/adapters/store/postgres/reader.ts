@@ -1,4 +1,7 @@
-import type { RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import { LIMITS } from "../../../domain/limits.ts";
+import type { RunSummary } from "../../../domain/run.ts";
+import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
 import {
   filterValues,
@@ -14,6 +17,7 @@ import {
 } from "../sql/run-row.ts";
 import { toWorker, WORKERS, type WorkerRow } from "../sql/worker-row.ts";
 import { type BodyRow, bodyText, type JournalRow, READ_FACTS, toFact } from "./journal.ts";
+import { COUNTERS } from "./ledger.ts";
 import type { Reads } from "./reads.ts";
 import { type Statement, statement } from "./sql.ts";
 
@@ -37,8 +41,16 @@ export function listStatement(filters: Single): Statement {
 const BY_ID = statement(`${RUNS} WHERE run.id = $1`);
 const BY_KEY = statement("SELECT id, idem_hash FROM run WHERE tenant = $1 AND idem_key = $2");
 const CLASSES = statement(
-  `SELECT priority, count(*) AS queued FROM run WHERE status = 'queued' GROUP BY priority ORDER BY priority`,
+  `SELECT priority, sum(n)::bigint AS queued FROM waiting GROUP BY priority HAVING sum(n) > 0 ORDER BY priority`,
 );
+const TENANTS = statement(
+  `SELECT tenant, priority, sum(n)::bigint AS queued FROM waiting GROUP BY tenant, priority HAVING sum(n) > 0
+   ORDER BY queued DESC, tenant, priority LIMIT ${LIMITS.loadTenants}`,
+);
+const SERVED = statement(
+  "SELECT served_runs AS runs, served_ms AS ms, served_at AS at FROM counter WHERE served_at > 0",
+);
+const LABELS = statement("SELECT labels FROM worker ORDER BY id");
 const ALL_WORKERS = statement(WORKERS);
 const NUMBER = statement("SELECT no FROM run WHERE id = $1");
 const APPROVALS = `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no`;
@@ -51,8 +63,7 @@ const BY_RUN = statement(`${APPROVALS} WHERE approval.run_no = $1 AND ${PAGE(2)}
 const BY_BOTH = statement(`${APPROVALS} WHERE approval.run_no = $1 AND approval.status = $2 AND ${PAGE(3)}`);
 // One statement, so that all numbers are of one moment.
 const COUNTS = statement(
-  `SELECT sum(ready)::bigint AS ready, sum(queued)::bigint AS queued, sum(running)::bigint AS running,
-     sum(completed)::bigint AS completed, sum(failed)::bigint AS failed, sum(canceled)::bigint AS canceled,
+  `SELECT ${COUNTERS.map((name) => `sum(${name})::bigint AS ${name}`).join(", ")},
      (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker) AS workers,
      (SELECT coalesce(sum(slots), 0) FROM worker) AS slots FROM counter`,
 );
@@ -60,10 +71,16 @@ const COUNTS = statement(
 /** Of PostgreSQL's largest number only what JavaScript counts exactly. */
 const ABOVE_ALL = Number.MAX_SAFE_INTEGER;
 
-const summary = (row: Row) => {
-  const { result, hash, enc, data } = row;
-  return toSummary(row, bodyText({ body: result, hash, enc, data }));
-};
+/** The labels of the workers are asked for only when a run in the queue needs some. */
+async function summaries(reads: Reads, rows: readonly Row[]): Promise<RunSummary[]> {
+  const needed = rows.some((row) => row.needs !== null);
+  const workers = needed ? await reads.many<{ labels: string }>(LABELS, []) : [];
+  const labels = workers.map((worker) => JSON.parse(worker.labels) as string[]);
+  return rows.map((row) => {
+    const { result, hash, enc, data } = row;
+    return toSummary(row, bodyText({ body: result, hash, enc, data }), () => labels);
+  });
+}
 
 async function approvalRows(
   reads: Reads,
@@ -87,8 +104,8 @@ export function createRunReader(reads: Reads): RunReader {
   const numberOf = async (run: string) => (await reads.many<{ no: number }>(NUMBER, [run]))[0]?.no;
   return {
     async run(id) {
-      const [row] = await reads.many<Row>(BY_ID, [id]);
-      return row === undefined ? null : summary(row);
+      const [summary] = await summaries(reads, await reads.many<Row>(BY_ID, [id]));
+      return summary ?? null;
     },
     async runs({ filter, after, limit }) {
       const below = after === null ? ABOVE_ALL : await numberOf(after);
@@ -98,7 +115,7 @@ export function createRunReader(reads: Reads): RunReader {
           reads.many<Row>(listStatement(single), [...filterValues(single), below, limit]),
         ),
       );
-      return newest(rows, limit).map(summary);
+      return summaries(reads, newest(rows, limit));
     },
     async factsOf(run, { after, limit }) {
       const no = await numberOf(run);
@@ -118,10 +135,15 @@ export function createRunReader(reads: Reads): RunReader {
       const [row] = await reads.many<Record<string, number>>(COUNTS, []);
       return toCounts((name) => row?.[name] ?? 0);
     },
-    async load() {
-      const [row] = await reads.many<Record<string, number>>(COUNTS, []);
-      const classes = await reads.many<{ priority: number; queued: number }>(CLASSES, []);
-      return toLoad((name) => row?.[name] ?? 0, classes);
+    async load(now) {
+      const [[row], byClass, byTenant, served] = await Promise.all([
+        reads.many<Record<string, number>>(COUNTS, []),
+        reads.many<QueueLoad["byClass"][number]>(CLASSES, []),
+        reads.many<QueueLoad["byTenant"][number]>(TENANTS, []),
+        reads.many<Served>(SERVED, []),
+      ]);
+      const rates = serviceRate(served, now);
+      return toLoad((name) => row?.[name] ?? 0, { byClass, byTenant, ...rates });
     },
     async workers() {
       return (await reads.many<WorkerRow>(ALL_WORKERS, [])).map(toWorker);

@@ -1,10 +1,12 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import type { RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import { hasLabels } from "../../../domain/labels.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
+import { type Claimed, type ClaimOrder, claim } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
@@ -23,8 +25,6 @@ export interface StoreOptions extends BeatsOptions {
 export interface PostgresRunStore extends RunStore {
   /** For stores opened with `beats: "none"`. False when the worker is not known any more. */
   beat(worker: string): Promise<boolean>;
-  /** Deletes up to `limit` runs that ended before `before`, with all that is theirs; returns how many. */
-  prune(before: number, limit: number): Promise<number>;
 }
 
 /** Each has its own connection, so that none waits for another's commit. */
@@ -78,13 +78,7 @@ export function createRunStore(
   const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
 
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw storeFailure(error, doors.database);
-    }
-  };
+  const guarded = guardOf(doors.database);
   const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
     guarded(() => session.transaction(work));
   const batch = <Entry, Given>(
@@ -117,7 +111,12 @@ export function createRunStore(
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    claim: ({ worker, limit }) => claimReady({ claims, reads }, { worker, limit, shard }, guarded),
+    async claim({ worker, limit }) {
+      const of = { worker, limit, shard, now: clock.now() };
+      const claimed = await claimReady({ claims, reads }, of, guarded);
+      if (claimed?.more) hints.publish([READY]);
+      return claimed?.claims ?? null;
+    },
     async inbox(runs) {
       return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
     },
@@ -155,21 +154,40 @@ export function createRunStore(
   };
 }
 
+const NOTHING: Claimed = { claims: [], more: false };
+
+/** What fails in PostgreSQL's words is told in ours. */
+function guardOf(database: string) {
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw storeFailure(error, database);
+    }
+  };
+}
+
 async function claimReady(
   { claims, reads }: Pick<Sessions, "claims" | "reads">,
-  of: { readonly worker: string; readonly limit: number; readonly shard: number },
+  of: Omit<ClaimOrder, "lanes">,
   guarded: <T>(work: () => Promise<T>) => Promise<T>,
-): Promise<readonly Claim[] | null> {
+): Promise<Claimed | null> {
   // Most looks find nothing: they write nothing.
-  const [look] = await reads.many<{ known: boolean | null; ready: boolean | null }>(workers.LOOK, [
-    of.worker,
-  ]);
-  if (look?.known !== true) return null;
-  if (look.ready !== true || of.limit <= 0) return [];
+  const look = await reads.many<{ labels: string | null; lane: number | null; needs: string | null }>(
+    workers.LOOK,
+    [of.worker],
+  );
+  const known = look[0]?.labels ?? null;
+  if (known === null) return null;
+  const labels = JSON.parse(known) as string[];
+  const lanes = look.flatMap(({ lane, needs }) =>
+    lane !== null && needs !== null && hasLabels(labels, JSON.parse(needs) as string[]) ? [lane] : [],
+  );
+  if (lanes.length === 0 || of.limit <= 0) return NOTHING;
   return guarded(() =>
     claims.transaction((tx) => {
       tx.identify();
-      return workers.claim(tx, of);
+      return claim(tx, { ...of, lanes });
     }),
   );
 }

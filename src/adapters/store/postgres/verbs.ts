@@ -10,13 +10,16 @@ import type {
 import { failure } from "../../../domain/errors.ts";
 import type { RunRequest } from "../../../domain/fact.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import { droppedFor, tooManyLanes } from "../../../domain/queue.ts";
 import { hasRunEnded } from "../../../domain/run.ts";
-import { answerOfId, answerOfKey, answerOfParent } from "../sql/admission-answers.ts";
+import { serve } from "../../../domain/service-rate.ts";
+import { conflictsOf, refusal } from "../sql/admission-answers.ts";
 import { EntryRefused, encode } from "../sql/encode.ts";
 import { factRow } from "../sql/fact-row.ts";
-import { ALWAYS_FITS, childEnded, parentEnded } from "../sql/messages.ts";
-import type { HeldRun, Ledger } from "./ledger.ts";
-import { keyOf, type Loaded } from "./load.ts";
+import { ALWAYS_FITS, childEnded, parentEnded, superseded } from "../sql/messages.ts";
+import { Admissions } from "./admissions.ts";
+import type { HeldRun, Ledger, Victim } from "./ledger.ts";
+import type { Loaded } from "./load.ts";
 
 type End = Extract<CommitNext, { kind: "end" }>;
 
@@ -24,56 +27,63 @@ type End = Extract<CommitNext, { kind: "end" }>;
 export class Verbs {
   readonly #loaded: Loaded;
   readonly #ledger: Ledger;
-  /** What runs with known ids were asked for. */
-  readonly #requests: ReadonlyMap<string, RunRequest | null>;
-  readonly #asked = new Map<string, RunRequest>();
+  readonly #admissions: Admissions;
 
   constructor(loaded: Loaded, requests: ReadonlyMap<string, RunRequest | null>) {
     this.#loaded = loaded;
     this.#ledger = loaded.ledger;
-    this.#requests = requests;
+    this.#admissions = new Admissions(loaded, requests);
   }
 
-  admit(admission: Admission): Admitted {
-    const { id, request, idempotency, at } = admission;
-    const { runs } = this.#ledger;
-    if (idempotency !== null) {
-      const first = this.#loaded.keys.get(keyOf(request.tenant, idempotency.key));
-      if (first !== undefined) return answerOfKey(idempotency, first);
+  /** `door`: caps count, and refusals are counted; a run's own children always have room. */
+  admit(admission: Admission, door: boolean): Admitted {
+    const answer = this.#admissions.judge(admission);
+    if (answer !== null) {
+      if (answer.kind === "refused" && answer.failure.code === "concurrency_conflict") {
+        this.#ledger.count("refused_conflict", 1);
+      }
+      return answer;
     }
-    if (runs.has(id)) return answerOfId(admission, this.#asked.get(id) ?? this.#requests.get(id) ?? null);
-    const parent = request.parent === null ? undefined : runs.get(request.parent.run);
-    const orphaned = answerOfParent(admission, parent);
-    if (orphaned !== null) return orphaned;
+    const { id, request, at } = admission;
     // Encoded before anything is noted: what is no JSON leaves no trace.
-    const { text, ...fact } = factRow({ kind: "run_queued", request, seq: 1, at });
-    const no = this.#loaded.numbers.shift();
-    if (no === undefined) throw new Error("more runs than numbers");
-    const { tenant, queue, priority, workflow, title, deadlineAt } = request;
+    const fact = factRow({ kind: "run_queued", request, seq: 1, at });
+    const lane = this.#admissions.laneFor(request);
+    if (lane === null) return refusal(tooManyLanes(request.needs ?? [], LIMITS.lanes));
+    const room = door ? this.#admissions.room(admission) : { victim: null };
+    if ("code" in room) return refusal(room);
+    if (room.victim !== null) this.#drop(room.victim, admission);
+    this.#enter(admission, lane, fact);
+    for (const { key, limit } of conflictsOf(request, "cancel_older")) {
+      const older = this.#admissions.olderUsers(key, id);
+      for (const run of older.slice(0, Math.max(0, older.length - limit + 1))) {
+        this.post(superseded({ run, by: id, key, at }));
+      }
+    }
+    const created = { kind: "created", id } as const;
+    return room.victim === null ? created : { ...created, dropped: [room.victim.id] };
+  }
+
+  #enter(admission: Admission, lane: number, { text, ...fact }: ReturnType<typeof factRow>): void {
+    const { id, request, idempotency, at, weight = 1 } = admission;
+    const { tenant, queue, priority, workflow, title, deadlineAt, slots = [] } = request;
+    const parent = request.parent === null ? undefined : this.#ledger.runs.get(request.parent.run);
+    const no = this.#admissions.number();
+    const vt = this.#admissions.advance(request, weight);
     const family =
       parent === undefined || request.parent === null
         ? null
         : { no: parent.no, id: parent.id, step: request.parent.step };
-    const placed = { no, id, tenant, queue, priority, vt: no, workflow, title, parent: family };
-    this.#ledger.newRuns.push({ ...placed, idempotency, at, deadlineAt });
+    const placed = { no, id, tenant, queue, priority, vt, workflow, title, parent: family };
+    this.#ledger.newRuns.push({ ...placed, idempotency, at, deadlineAt, lane, slots });
     this.#ledger.facts.push({ ...fact, no, token: 0, body: this.#ledger.body(text) });
-    this.#asked.set(id, request);
-    if (idempotency !== null) {
-      this.#loaded.keys.set(keyOf(tenant, idempotency.key), { id, idem_hash: idempotency.bodyHash });
-    }
-    if (family !== null) {
-      this.#loaded.children.set(family.no, [...(this.#loaded.children.get(family.no) ?? []), id]);
-    }
-    this.#enter(admission, no, family);
-    return { kind: "created", id };
-  }
-
-  #enter({ id }: Admission, no: number, parent: { readonly no: number; readonly id: string } | null): void {
     const run: HeldRun = {
       no,
       id,
-      parentNo: parent?.no ?? null,
-      parentId: parent?.id ?? null,
+      parentNo: family?.no ?? null,
+      parentId: family?.id ?? null,
+      tenant,
+      priority,
+      gated: slots.length > 0,
       was: "nowhere",
       status: "queued",
       paused: false,
@@ -82,9 +92,33 @@ export class Verbs {
       open: 0,
       messages: new Map(),
     };
-    this.#ledger.runs.set(id, run);
+    this.#admissions.enter(admission, run);
     this.#ledger.count("queued", 1);
+    this.#ledger.countWaiting(run, 1);
     this.#ledger.makeReady(run, false);
+    this.#ledger.hint({ kind: "facts", run: id });
+  }
+
+  /** A run that waits gives way: it ends, and its parent hears of it. */
+  #drop(victim: Victim, { request, at }: Admission): void {
+    const { no, id, tenant, priority, gated, parent_no: parentNo, parent_id: parentId } = victim;
+    const why = droppedFor({ priority, by: request.priority });
+    const known = this.#ledger.runs.get(id);
+    const run: HeldRun = known ?? {
+      ...{ no, id, parentNo, parentId, tenant, priority, gated, was: "elsewhere", status: "queued" },
+      ...{ paused: false, place: { at: "elsewhere" }, hurried: false, open: 0, messages: new Map() },
+    };
+    this.#ledger.runs.set(id, run);
+    const { text, ...fact } = factRow({ kind: "run_failed", failure: why, seq: 2, at });
+    this.#ledger.facts.push({ ...fact, no, token: 0, body: this.#ledger.body(text) });
+    if (run.was === "elsewhere") this.#ledger.dropped.push(victim);
+    else this.#ledger.count("ready", -1);
+    const first = run.hurried || (run.place.at === "ready" && run.place.first);
+    if (gated && victim.place === "ready" && !first) {
+      this.#ledger.slotEvents.push({ kind: "pass", no, sure: true });
+    }
+    this.#ledger.count("dropped", 1);
+    this.#end(run, { kind: "end", status: "failed", output: null, failure: why }, at);
     this.#ledger.hint({ kind: "facts", run: id });
   }
 
@@ -101,10 +135,21 @@ export class Verbs {
     run.open += 1;
     const canceled = kind === "cancel";
     if (run.place.at === "rest") this.#ledger.makeReady(run, canceled);
-    else if (canceled && run.place.at === "ready") run.place = { at: "ready", first: true };
-    else if (canceled && run.place.at === "elsewhere") run.hurried = true;
+    else if (canceled) this.#hurry(run);
     this.#ledger.hint({ kind: "inbox", run: posting.run });
     return "accepted";
+  }
+
+  /** Before all others; the slots it stood in line for are offered to the next. */
+  #hurry(run: HeldRun): void {
+    const { no, place } = run;
+    if (place.at === "ready" && !place.first) {
+      run.place = { at: "ready", first: true };
+      if (run.gated) this.#ledger.slotEvents.push({ kind: "pass", no, sure: true });
+    } else if (place.at === "elsewhere" && !run.hurried) {
+      run.hurried = true;
+      if (run.gated) this.#ledger.slotEvents.push({ kind: "pass", no, sure: false });
+    }
   }
 
   /** Refusals throw `EntryRefused`: the batch is then done again, entry by entry. */
@@ -122,6 +167,7 @@ export class Verbs {
       Object.assign(this.#ledger.change(run), { status: "running", startedAt: at });
       this.#ledger.count("queued", -1);
       this.#ledger.count("running", 1);
+      this.#ledger.countWaiting(run, -1);
     }
     if (entry.paused !== run.paused) {
       run.paused = entry.paused;
@@ -147,7 +193,7 @@ export class Verbs {
           failure("internal", `child ${child.id} does not name ${run.id} as its parent`),
         );
       }
-      const admitted = this.admit(child);
+      const admitted = this.admit(child, false);
       if (admitted.kind === "refused") throw new EntryRefused(admitted.failure);
     }
     for (const of of entry.approvals) {
@@ -159,8 +205,13 @@ export class Verbs {
 
   #settle(run: HeldRun, next: CommitNext, at: number): void {
     if (next.kind === "hold") return;
-    if (next.kind === "end") this.#end(run, next, at);
-    else if (next.kind === "yield" || run.open > 0) this.#ledger.makeReady(run, false);
+    if (run.place.at === "lease") {
+      const ms = run.place.since === 0 ? 0 : Math.max(0, at - run.place.since);
+      this.#ledger.served = serve(this.#ledger.served, { runs: next.kind === "end" ? 1 : 0, ms, at });
+    }
+    if (next.kind === "end") return this.#end(run, next, at);
+    if (run.gated) this.#ledger.slotEvents.push({ kind: "release", no: run.no, what: "lease" });
+    if (next.kind === "yield" || run.open > 0) this.#ledger.makeReady(run, false);
     else run.place = { at: "rest", wakeAt: next.wakeAt, waitingFor: next.waitingFor };
   }
 
@@ -172,6 +223,11 @@ export class Verbs {
     this.#ledger.count(run.status === "queued" ? "queued" : "running", -1);
     this.#ledger.count(status, 1);
     this.#ledger.ended.push(run.no);
+    if (run.status === "queued") this.#ledger.countWaiting(run, -1);
+    if (run.gated) {
+      this.#ledger.slotEvents.push({ kind: "release", no: run.no, what: "all" });
+      this.#admissions.leave(run.id);
+    }
     run.status = status;
     run.place = { at: "nowhere" };
     if (run.parentId !== null) this.post(childEnded({ run: run.id, parent: run.parentId, at }, next));

@@ -1,8 +1,9 @@
-import type { Claim, ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
+import { settleSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 
 const JOIN = statement(
@@ -27,7 +28,7 @@ const ALL = statement(
 const ORPHANS = "FROM lease WHERE NOT EXISTS (SELECT 1 FROM worker WHERE worker.id = lease.worker)";
 const ANY_ORPHAN = statement(`SELECT true AS orphan ${ORPHANS} LIMIT 1`);
 const LOCK_ORPHANS = statement(
-  `SELECT no, id FROM run WHERE no = ANY(ARRAY(SELECT lease.run_no ${ORPHANS})) ORDER BY no FOR NO KEY UPDATE`,
+  `SELECT no, id, gated FROM run WHERE no = ANY(ARRAY(SELECT lease.run_no ${ORPHANS})) ORDER BY no FOR NO KEY UPDATE`,
 );
 const REQUEUE = statement(
   `WITH gone AS (
@@ -36,29 +37,14 @@ const REQUEUE = statement(
    counted AS (
      UPDATE counter SET ready = ready + (SELECT count(*) FROM gone) WHERE shard = $2
        AND EXISTS (SELECT 1 FROM gone))
-   INSERT INTO ready (priority, vt, run_no)
-   SELECT run.priority, run.vt, run.no FROM gone JOIN run ON run.no = gone.run_no RETURNING run_no`,
+   INSERT INTO ready (lane, priority, vt, run_no, gated)
+   SELECT run.lane, run.priority, run.vt, run.no, run.gated FROM gone JOIN run ON run.no = gone.run_no RETURNING run_no`,
 );
+/** The worker's labels, when it is known, and the lanes in which somebody waits. */
 export const LOOK = statement(
-  `SELECT (SELECT true FROM worker WHERE id = $1) AS known, (SELECT true FROM ready LIMIT 1) AS ready`,
-);
-const HOLD_WORKER = statement("SELECT 1 AS known FROM worker WHERE id = $1 FOR KEY SHARE");
-const CLAIM = statement(
-  `WITH chosen AS MATERIALIZED (
-     SELECT priority, vt, run_no FROM ready WHERE EXISTS (SELECT 1 FROM worker WHERE id = $1)
-     ORDER BY priority, vt, run_no LIMIT $2 FOR UPDATE SKIP LOCKED),
-   taken AS (
-     DELETE FROM ready USING chosen WHERE ready.priority = chosen.priority AND ready.vt = chosen.vt
-       AND ready.run_no = chosen.run_no RETURNING ready.priority, ready.vt, ready.run_no),
-   counted AS (
-     UPDATE counter SET ready = ready - (SELECT count(*) FROM taken) WHERE shard = $3
-       AND EXISTS (SELECT 1 FROM taken)),
-   held AS (
-     INSERT INTO lease (run_no, token, worker)
-     SELECT run_no, nextval('fence'), $1 FROM (SELECT * FROM taken ORDER BY priority, vt, run_no) AS sorted
-     RETURNING run_no, token)
-   SELECT held.run_no AS no, held.token, (SELECT id FROM run WHERE run.no = held.run_no) AS run
-   FROM held ORDER BY held.token`,
+  `SELECT (SELECT labels FROM worker WHERE id = $1) AS labels, lane.id AS lane, lane.labels AS needs
+   FROM (SELECT 1) AS once LEFT JOIN lane ON (SELECT true FROM ready WHERE ready.lane = lane.id LIMIT 1)
+   ORDER BY lane.id`,
 );
 const WAKE = statement(
   `WITH due AS MATERIALIZED (
@@ -68,8 +54,8 @@ const WAKE = statement(
    counted AS (
      UPDATE counter SET ready = ready + (SELECT count(*) FROM gone) WHERE shard = $3
        AND EXISTS (SELECT 1 FROM gone))
-   INSERT INTO ready (priority, vt, run_no)
-   SELECT run.priority, run.vt, run.no FROM gone JOIN run ON run.no = gone.run_no`,
+   INSERT INTO ready (lane, priority, vt, run_no, gated)
+   SELECT run.lane, run.priority, run.vt, run.no, run.gated FROM gone JOIN run ON run.no = gone.run_no`,
 );
 export const NEXT_DUE = statement(
   "SELECT wake_at FROM rest WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1",
@@ -77,6 +63,8 @@ export const NEXT_DUE = statement(
 export const ANY_DUE = statement(
   "SELECT true AS due FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at LIMIT 1",
 );
+
+const COUNT_WOKEN = statement("UPDATE counter SET ready = ready + $2, parked = parked - $2 WHERE shard = $1");
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
@@ -124,24 +112,17 @@ export async function findDead(
 export async function bury(tx: Tx, workers: readonly string[], shard: number): Promise<string[]> {
   if (workers.length > 0) await tx.run(FORGET, [workers]);
   tx.identify();
-  const locked = await tx.many<{ no: number; id: string }>(LOCK_ORPHANS, []);
+  const locked = await tx.many<{ no: number; id: string; gated: boolean }>(LOCK_ORPHANS, []);
   if (locked.length === 0) return [];
+  const slotted = locked.filter((run) => run.gated);
+  const woken = await settleSlots(
+    tx,
+    slotted.map(({ no }) => ({ kind: "release", no, what: "lease" })),
+  );
   const freed = await tx.many<{ run_no: number }>(REQUEUE, [locked.map(({ no }) => no), shard]);
+  if (woken > 0) await tx.run(COUNT_WOKEN, [shard, woken]);
   const numbers = new Set(freed.map((row) => row.run_no));
   return locked.filter(({ no }) => numbers.has(no)).map(({ id }) => id);
-}
-
-/** `null` when the worker is not known. Durable before it is answered: a lost claim's token must not be given again. */
-export async function claim(
-  tx: Tx,
-  of: { readonly worker: string; readonly limit: number; readonly shard: number },
-): Promise<Claim[] | null> {
-  const [known, rows] = await Promise.all([
-    tx.many(HOLD_WORKER, [of.worker]),
-    tx.many<Omit<Claim, "worker">>(CLAIM, [of.worker, of.limit, of.shard]),
-  ]);
-  if (known.length === 0) return null;
-  return rows.map(({ no, run, token }) => ({ no, run, token, worker: of.worker }));
 }
 
 export async function wake(

@@ -1,13 +1,16 @@
 import { canonicalJson, type Json } from "../../../base/json.ts";
 import type { Admission, Admitted } from "../../../contracts/run-store.ts";
-import { type ErrorCode, failure } from "../../../domain/errors.ts";
-import type { Fact, RunRequest } from "../../../domain/fact.ts";
+import { type ErrorCode, type Failure, failure } from "../../../domain/errors.ts";
+import type { Fact, RunRequest, Slot } from "../../../domain/fact.ts";
 import { hasRunEnded, type RunStatus } from "../../../domain/run.ts";
 
-const refused = (code: ErrorCode, message: string): Admitted => ({
-  kind: "refused",
-  failure: failure(code, message),
-});
+export const refusal = (why: Failure): Admitted => ({ kind: "refused", failure: why });
+const refused = (code: ErrorCode, message: string): Admitted => refusal(failure(code, message));
+
+/** The slots of a request for which an older run matters at once. */
+export function conflictsOf(request: RunRequest, how: Slot["onConflict"]): readonly Slot[] {
+  return (request.slots ?? []).filter((slot) => slot.onConflict === how);
+}
 
 /** The answer to a key that was seen before. */
 export function answerOfKey(

@@ -1,4 +1,5 @@
 import type { CommitNext, InboxMessage, Posting, RunNo } from "../../../contracts/run-store.ts";
+import { supersededReason } from "../../../domain/queue.ts";
 
 /** The house's own messages always fit: without them a run would wait for ever, or could not be stopped. */
 export const ALWAYS_FITS: ReadonlySet<Posting["kind"]> = new Set(["cancel", "approval", "child"]);
@@ -19,6 +20,13 @@ export function parentEnded(of: { run: string; child: string; at: number }, end:
   const body = { reason: `its parent run ${run} has ended (${end.status})` };
   const named = { run: child, id: `parent_ended:${run}`, kind: "cancel", name: "cancel" } as const;
   return { ...named, body, from: `run:${run}`, at };
+}
+
+/** What an older run of a slot is told when a newer one takes its place. */
+export function superseded(of: { run: string; by: string; key: string; at: number }): Posting {
+  const { run, by, key, at } = of;
+  const body = { reason: supersededReason(by, key) };
+  return { run, id: `superseded:${by}`, kind: "cancel", name: "cancel", body, from: `run:${by}`, at };
 }
 
 export interface InboxRow {

@@ -1,4 +1,5 @@
 import type { QueueLoad, RunFilter, RunReader } from "../../../contracts/run-store.ts";
+import { missingWorker } from "../../../domain/labels.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 
 export interface RunRow {
@@ -20,15 +21,33 @@ export interface RunRow {
   readonly ended_at: number | null;
   readonly deadline_at: number | null;
   readonly waiting_for: string | null;
+  /** The full slot it was put aside for. */
+  readonly parked_for: string | null;
+  /** Labels that whoever takes it from the queue must have, as JSON. */
+  readonly needs: string | null;
 }
 
 export const RUN_COLUMNS = `run.no, run.id, run.tenant, run.queue, run.priority, run.workflow, run.workflow_hash, run.title,
   run.parent_id, run.parent_step, run.status, run.paused, run.created_at, run.started_at, run.ended_at,
   run.deadline_at, run.result, run.result_blob,
-  (SELECT waiting_for FROM rest WHERE rest.run_no = run.no) AS waiting_for`;
+  (SELECT waiting_for FROM rest WHERE rest.run_no = run.no) AS waiting_for,
+  (SELECT key FROM parked WHERE parked.run_no = run.no) AS parked_for,
+  CASE WHEN run.lane <> 0 THEN (SELECT lane.labels FROM ready JOIN lane ON lane.id = ready.lane
+    WHERE ready.run_no = run.no) END AS needs`;
+
+/** The labels of each live worker, as far as a row needs them. */
+export type LabelsOf = () => readonly (readonly string[])[];
+
+function waitingOf(row: RunRow, workers: LabelsOf): readonly string[] {
+  if (row.waiting_for !== null) return JSON.parse(row.waiting_for) as string[];
+  if (row.parked_for !== null) return [`slot:${row.parked_for}`];
+  if (row.needs === null) return [];
+  const missing = missingWorker(JSON.parse(row.needs) as string[], workers());
+  return missing === null ? [] : [missing];
+}
 
 /** `result` is the text of the run's result; `null` while it has none. */
-export function toSummary(row: RunRow, result: string | null): RunSummary {
+export function toSummary(row: RunRow, result: string | null, workers: LabelsOf): RunSummary {
   const { output, failure } = result === null ? { output: null, failure: null } : JSON.parse(result);
   return {
     id: row.id,
@@ -36,7 +55,7 @@ export function toSummary(row: RunRow, result: string | null): RunSummary {
     workflowHash: row.workflow_hash,
     status: row.status,
     paused: Boolean(row.paused),
-    waitingFor: row.waiting_for === null ? [] : JSON.parse(row.waiting_for),
+    waitingFor: waitingOf(row, workers),
     title: row.title,
     tenant: row.tenant,
     queue: row.queue,
@@ -93,35 +112,39 @@ export function newest<Row extends { readonly no: number }>(
     .slice(0, limit);
 }
 
-/** From numbers by name: the statuses, `ready`, `leased` and `workers`. */
+/** From numbers by name: the statuses, `ready`, `parked`, `leased` and `workers`. */
 export function toCounts(of: (name: string) => number): Awaited<ReturnType<RunReader["counts"]>> {
   const byStatus = Object.fromEntries(RUN_STATUSES.map((status) => [status, of(status)]));
   const open = of("queued") + of("running");
   return {
     byStatus: byStatus as Record<RunStatus, number>,
     ready: of("ready"),
-    resting: open - of("ready") - of("leased"),
+    resting: open - of("ready") - of("parked") - of("leased"),
     leased: of("leased"),
     workers: of("workers"),
   };
 }
 
-/** From the same numbers, and those that wait by class. */
-export function toLoad(of: (name: string) => number, classes: QueueLoad["byClass"]): QueueLoad {
-  const counts = toCounts(of);
+/** From the same numbers and `slots`, `dropped` and `refused_…`, with what waits and what was served. */
+export function toLoad(
+  of: (name: string) => number,
+  rest: Pick<QueueLoad, "byClass" | "byTenant" | "serviceMs" | "drainedPerSecond">,
+): QueueLoad {
+  const { byStatus, ready, leased, resting, workers } = toCounts(of);
   return {
-    queued: counts.byStatus.queued,
-    byClass: classes,
-    byTenant: [],
-    ready: counts.ready,
-    parked: 0,
-    leased: counts.leased,
-    resting: counts.resting,
-    workers: counts.workers,
+    queued: byStatus.queued,
+    ready,
+    parked: of("parked"),
+    leased,
+    resting,
+    workers,
     slots: of("slots"),
-    serviceMs: null,
-    drainedPerSecond: 0,
-    refused: { queueFull: 0, tenantQueueFull: 0, conflict: 0 },
-    dropped: 0,
+    refused: {
+      queueFull: of("refused_queue"),
+      tenantQueueFull: of("refused_tenant"),
+      conflict: of("refused_conflict"),
+    },
+    dropped: of("dropped"),
+    ...rest,
   };
 }

@@ -12,6 +12,8 @@ import { Watch } from "../sql/watch.ts";
 import { Connection } from "./connection.ts";
 import { createLanes } from "./lanes.ts";
 import { sqlNow } from "./now.ts";
+import { createReady } from "./ready.ts";
+import { createSlots } from "./slots.ts";
 import { createCounterTable, Transaction } from "./transaction.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -23,7 +25,9 @@ function beatUntilStopped(order: BeatOrder): void {
   const control = new Int32Array(order.control, 0, CONTROL_SLOTS);
   const say = (message: BeatMessage) => parentPort?.postMessage(message);
   const connection = new Connection({ path: order.database, busyTimeoutMs: order.busyTimeoutMs });
-  const workers = createWorkers(connection, createLanes(connection));
+  const ready = createReady(connection);
+  const slots = createSlots(connection, ready);
+  const workers = createWorkers(connection, createLanes(connection, { ready, slots }));
   const counters = createCounterTable(connection);
   // Not this process's idea of the time: all processes of the file go by SQLite's.
   const clock = connection.one<{ now: number }>(`SELECT ${sqlNow("NULL")} AS now`);

@@ -1,15 +1,15 @@
-import type { Commit, CommitNext, Committed } from "../../../contracts/run-store.ts";
+import type { Commit, Committed } from "../../../contracts/run-store.ts";
 import { failure } from "../../../domain/errors.ts";
 import type { RunStatus } from "../../../domain/run.ts";
-import { EntryRefused, encode } from "../sql/encode.ts";
-import { childEnded, parentEnded } from "../sql/messages.ts";
+import { EntryRefused } from "../sql/encode.ts";
 import type { Admit } from "./admissions.ts";
 import type { Approvals } from "./approvals.ts";
-import type { Bodies } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
+import type { End, Ending } from "./ends.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Journal } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
+import type { Shares } from "./shares.ts";
 import type { Transaction } from "./transaction.ts";
 
 export type CommitOne = (tx: Transaction, entry: Commit, now: number) => Committed;
@@ -17,58 +17,28 @@ export type CommitOne = (tx: Transaction, entry: Commit, now: number) => Committ
 export interface CommitParts {
   readonly admit: Admit;
   readonly approvals: Approvals;
-  readonly bodies: Bodies;
+  readonly end: End;
   readonly inbox: Inbox;
   readonly journal: Journal;
   readonly lanes: Lanes;
+  readonly shares: Shares;
 }
 
 interface Held {
   readonly status: RunStatus;
   readonly paused: number;
   readonly parent_id: string | null;
-}
-
-type End = Extract<CommitNext, { kind: "end" }>;
-
-/** Ends a run: what it holds goes, its parent hears of it, its open children are asked to stop. */
-function createEnd(connection: Connection, parts: CommitParts) {
-  const end = connection.run(
-    "UPDATE run SET status = ?, ended_at = ?, result = ?, result_blob = ? WHERE no = ?",
-  );
-  const openChildren = connection.many<{ id: string }>(
-    "SELECT id FROM run WHERE parent_no = ? AND status IN ('queued', 'running') ORDER BY no",
-  );
-  return (
-    tx: Transaction,
-    entry: Commit,
-    next: End,
-    from: { status: RunStatus; parent: string | null; at: number },
-  ) => {
-    const { no, run } = entry.claim;
-    const { status, output, failure: why } = next;
-    parts.lanes.release(no);
-    parts.inbox.clear(no);
-    parts.approvals.withdrawAll(no);
-    const result = parts.bodies.store(encode({ output, failure: why }));
-    end(status, from.at, result.text, result.blob, no);
-    tx.add(from.status, -1);
-    tx.add(status, 1);
-    const { at } = from;
-    if (from.parent !== null) parts.inbox.post(tx, childEnded({ run, parent: from.parent, at }, next));
-    for (const child of openChildren(no))
-      parts.inbox.post(tx, parentEnded({ run, child: child.id, at }, next));
-  };
+  readonly tenant: string;
+  readonly priority: number;
 }
 
 export function createCommit(connection: Connection, parts: CommitParts): CommitOne {
   const held = connection.one<Held>(
-    `SELECT run.status, run.paused, run.parent_id FROM lease JOIN run ON run.no = lease.run_no
+    `SELECT run.status, run.paused, run.parent_id, run.tenant, run.priority FROM lease JOIN run ON run.no = lease.run_no
      WHERE lease.run_no = ? AND lease.token = ? AND run.id = ?`,
   );
   const start = connection.run("UPDATE run SET status = 'running', started_at = ? WHERE no = ?");
   const pause = connection.run("UPDATE run SET paused = ? WHERE no = ?");
-  const end = createEnd(connection, parts);
 
   const writeSides = (tx: Transaction, entry: Commit, at: number): void => {
     const { no, run } = entry.claim;
@@ -77,7 +47,7 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
       if (child.request.parent?.run !== run) {
         throw new EntryRefused(failure("internal", `child ${child.id} does not name ${run} as its parent`));
       }
-      const admitted = parts.admit(tx, child);
+      const admitted = parts.admit(tx, child, false);
       if (admitted.kind === "refused") throw new EntryRefused(admitted.failure);
     }
     for (const approval of entry.approvals) parts.approvals.ask(no, at, approval);
@@ -85,17 +55,13 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
     for (const posting of entry.posts) parts.inbox.post(tx, posting);
   };
 
-  const settle = (
-    tx: Transaction,
-    entry: Commit,
-    from: { status: RunStatus; parent: string | null; at: number },
-  ) => {
-    const { no } = entry.claim;
-    const { next } = entry;
-    if (next.kind === "end") return end(tx, entry, next, from);
+  const settle = (tx: Transaction, entry: Commit, from: Ending) => {
+    const { no, next } = { no: from.no, next: entry.next };
     if (next.kind === "hold") return;
-    parts.lanes.release(no);
-    if (next.kind === "rest" && !parts.inbox.hasOpen(no)) parts.lanes.rest(no, next.wakeAt, next.waitingFor);
+    parts.lanes.release(tx, no, { at: from.at, ended: next.kind === "end" });
+    if (next.kind === "end") parts.end(tx, from, next);
+    else if (next.kind === "rest" && !parts.inbox.hasOpen(no))
+      parts.lanes.rest(no, next.wakeAt, next.waitingFor);
     else parts.lanes.enqueue(tx, no, "own");
   };
 
@@ -105,16 +71,18 @@ export function createCommit(connection: Connection, parts: CommitParts): Commit
     if (row === undefined) return { kind: "fenced" };
     const at = entry.facts.at(-1)?.at ?? now;
     let { status } = row;
+    const { tenant, priority, parent_id: parent } = row;
     parts.journal.append(no, token, entry.facts);
     if (entry.started && status === "queued") {
       start(at, no);
       tx.add("queued", -1);
       tx.add("running", 1);
+      parts.shares.leave(row);
       status = "running";
     }
     if (entry.paused !== (row.paused === 1)) pause(entry.paused ? 1 : 0, no);
     writeSides(tx, entry, at);
-    settle(tx, entry, { status, parent: row.parent_id, at });
+    settle(tx, entry, { no, id: run, status, tenant, priority, parent, at });
     if (entry.facts.length > 0) tx.hint({ kind: "facts", run });
     return { kind: "ok" };
   };

@@ -56,7 +56,7 @@ export function createInbox(connection: Connection, lanes: Lanes): Inbox {
       const counted = tx.inboxSizes.get(run.no);
       if (counted !== undefined) tx.inboxSizes.set(run.no, counted + 1);
       const woken = lanes.wake(tx, run.no, kind === "cancel" ? "first" : "own");
-      if (!woken && kind === "cancel") lanes.hurry(run.no);
+      if (!woken && kind === "cancel") lanes.hurry(tx, run.no);
       tx.hint({ kind: "inbox", run: posting.run });
       return "accepted";
     },

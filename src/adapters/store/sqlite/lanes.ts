@@ -1,48 +1,32 @@
-import type { Claim, RunNo } from "../../../contracts/run-store.ts";
+import type { RunNo } from "../../../contracts/run-store.ts";
 import type { Connection } from "./connection.ts";
+import type { Ready } from "./ready.ts";
+import type { Slots } from "./slots.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Where a run that becomes ready stands: where its admission put it, or before all others. */
 export type Place = "own" | "first";
 
-/** The three places an open run can be in (ready, held, at rest), and the ways between them. */
+/** The four places an open run can be in (ready, parked, held, at rest), and the ways between them. */
 export interface Lanes {
   enqueue(tx: Transaction, no: RunNo, place: Place): void;
-  /** Moves a ready run before all others; nothing happens to a run that is not ready. */
-  hurry(no: RunNo): void;
+  /** Moves a run that waits in the queue before all others; nothing happens to one that does not. */
+  hurry(tx: Transaction, no: RunNo): void;
   rest(no: RunNo, wakeAt: number | null, waitingFor: readonly string[]): void;
   /** Makes a resting run ready; false when it does not rest. */
   wake(tx: Transaction, no: RunNo, place: Place): boolean;
-  /** Takes up to `limit` ready runs for a worker, which must be known. */
-  take(tx: Transaction, worker: string, limit: number): Claim[];
-  /** Takes a run out of its worker's hands. */
-  release(no: RunNo): void;
+  /** Takes a run out of its worker's hands; `at` is `null` when nobody knows for how long it was really driven. */
+  release(tx: Transaction, no: RunNo, of: { readonly at: number | null; readonly ended: boolean }): void;
+  /** Takes a run that waits out of the queue for good, with its slots; nothing happens to one that does not. */
+  withdraw(tx: Transaction, no: RunNo): void;
   due(now: number, limit: number): RunNo[];
   nextDue(): number | null;
-  anyReady(): boolean;
 }
 
-interface Head {
-  readonly priority: number;
-  readonly vt: number;
-  readonly run_no: number;
-  readonly id: string;
-}
-
-export function createLanes(connection: Connection): Lanes {
-  const enqueueOwn = connection.run(
-    "INSERT INTO ready (priority, vt, run_no) SELECT priority, vt, no FROM run WHERE no = ?",
-  );
-  const enqueueFirst = connection.run("INSERT INTO ready (priority, vt, run_no) VALUES (0, 0, ?)");
-  const unqueue = connection.run("DELETE FROM ready WHERE run_no = ?");
-  // CROSS JOIN: `ready` leads, whatever statistics somebody may have gathered while it was empty.
-  const heads = connection.many<Head>(
-    `SELECT ready.priority, ready.vt, ready.run_no, run.id FROM ready CROSS JOIN run ON run.no = ready.run_no
-     ORDER BY ready.priority, ready.vt, ready.run_no LIMIT ?`,
-  );
-  const takeOne = connection.run("DELETE FROM ready WHERE priority = ? AND vt = ? AND run_no = ?");
-  const lease = connection.run("INSERT INTO lease (run_no, token, worker) VALUES (?, ?, ?)");
-  const unlease = connection.run("DELETE FROM lease WHERE run_no = ?");
+export function createLanes(connection: Connection, parts: { ready: Ready; slots: Slots }): Lanes {
+  const { ready, slots } = parts;
+  const unlease = connection.one<{ at: number }>("DELETE FROM lease WHERE run_no = ? RETURNING at");
+  const isGated = connection.one<{ gated: number }>("SELECT gated FROM run WHERE no = ?");
   const rest = connection.run("INSERT INTO rest (run_no, wake_at, waiting_for) VALUES (?, ?, ?)");
   const unrest = connection.run("DELETE FROM rest WHERE run_no = ?");
   const due = connection.many<{ run_no: number }>(
@@ -51,39 +35,40 @@ export function createLanes(connection: Connection): Lanes {
   const nextDue = connection.one<{ wake_at: number }>(
     "SELECT wake_at FROM rest WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1",
   );
-  const anyReady = connection.one("SELECT 1 FROM ready LIMIT 1");
 
-  const lanes: Lanes = {
+  /** Out of the queue; true when it was there. */
+  const unqueue = (tx: Transaction, no: RunNo): boolean => {
+    const left = ready.leave(tx, no);
+    if (left?.gated) slots.passOn(tx, no);
+    return left !== null || slots.unpark(tx, no);
+  };
+
+  return {
     enqueue(tx, no, place) {
-      if (place === "first") enqueueFirst(no);
-      else enqueueOwn(no);
-      tx.add("ready", 1);
-      tx.hint({ kind: "ready" });
+      if (place === "first") ready.enterFirst(tx, no);
+      else ready.enter(tx, no);
     },
-    hurry(no) {
-      if (unqueue(no) > 0) enqueueFirst(no);
+    hurry(tx, no) {
+      if (unqueue(tx, no)) ready.enterFirst(tx, no);
     },
     rest: (no, wakeAt, waitingFor) => void rest(no, wakeAt, JSON.stringify(waitingFor)),
     wake(tx, no, place) {
       if (unrest(no) === 0) return false;
-      lanes.enqueue(tx, no, place);
+      if (place === "first") ready.enterFirst(tx, no);
+      else ready.enter(tx, no);
       return true;
     },
-    take(tx, worker, limit) {
-      const claims: Claim[] = [];
-      for (const head of heads(limit)) {
-        takeOne(head.priority, head.vt, head.run_no);
-        const token = tx.add("fence", 1);
-        lease(head.run_no, token, worker);
-        claims.push({ no: head.run_no, run: head.id, token, worker });
-      }
-      tx.add("ready", -claims.length);
-      return claims;
+    release(tx, no, { at, ended }) {
+      if (isGated(no)?.gated === 1) slots.release(tx, no, ended ? "all" : "lease");
+      const row = unlease(no);
+      if (row === undefined || at === null) return;
+      const ms = row.at === 0 ? 0 : Math.max(0, at - row.at);
+      tx.serve({ runs: ended ? 1 : 0, ms, at });
     },
-    release: (no) => void unlease(no),
+    withdraw(tx, no) {
+      if (unqueue(tx, no)) slots.release(tx, no, "all");
+    },
     due: (now, limit) => due(now, limit).map((row) => row.run_no),
     nextDue: () => nextDue()?.wake_at ?? null,
-    anyReady: () => anyReady() !== undefined,
   };
-  return lanes;
 }

@@ -19,6 +19,10 @@ const SMALL = [
   // One row a process, and one a duty.
   /FROM (member|leader)\b/,
   /^SELECT coalesce\(\S+, CAST\(unixepoch/,
+  // One row a tenant and class, read for the load of the queue, which doors keep for a moment.
+  /FROM share WHERE waiting > 0/,
+  // One row.
+  /FROM served$/,
   // One row a name of a workflow.
   /FROM workflow_latest/,
   // Read once, when the file is opened.

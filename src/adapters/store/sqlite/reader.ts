@@ -1,5 +1,7 @@
-import type { RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import { LIMITS } from "../../../domain/limits.ts";
 import type { RunSummary } from "../../../domain/run.ts";
+import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
 import type { StoredBody } from "../sql/packing.ts";
 import {
@@ -75,11 +77,13 @@ interface Row extends RunRow {
   readonly result_blob: StoredBody["blob"];
 }
 
-function createSummary(bodies: Bodies): (row: Row) => RunSummary {
+function createSummary(connection: Connection, bodies: Bodies): (row: Row) => RunSummary {
+  const labels = connection.many<{ labels: string }>("SELECT labels FROM worker ORDER BY id");
+  const workers = () => labels().map((row) => JSON.parse(row.labels) as string[]);
   return (row) => {
     const result =
       row.result === null && row.result_blob === null ? null : { text: row.result, blob: row.result_blob };
-    return toSummary(row, result === null ? null : bodies.load(result));
+    return toSummary(row, result === null ? null : bodies.load(result), workers);
   };
 }
 
@@ -94,9 +98,14 @@ export function createRunReader(connection: Connection): RunReader {
   const byKey = connection.one<{ id: string; idem_hash: string }>(
     "SELECT id, idem_hash FROM run WHERE tenant = ? AND idem_key = ?",
   );
-  const classes = connection.many<{ priority: number; queued: number }>(
-    `SELECT priority, count(*) AS queued FROM run INDEXED BY run_waiting WHERE status = 'queued' GROUP BY priority ORDER BY priority`,
+  const classes = connection.many<QueueLoad["byClass"][number]>(
+    "SELECT priority, sum(waiting) AS queued FROM share WHERE waiting > 0 GROUP BY priority ORDER BY priority",
   );
+  const tenants = connection.many<QueueLoad["byTenant"][number]>(
+    `SELECT tenant, priority, waiting AS queued FROM share WHERE waiting > 0
+     ORDER BY waiting DESC, tenant, priority LIMIT ${LIMITS.loadTenants}`,
+  );
+  const served = connection.many<Served>("SELECT runs, ms, at FROM served");
   const workers = connection.many<WorkerRow>(WORKERS);
   const approvalById = connection.one<ApprovalRow>(
     `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?`,
@@ -115,7 +124,7 @@ export function createRunReader(connection: Connection): RunReader {
       throw storeFailure(error, connection.path);
     }
   };
-  const summary = createSummary(bodies);
+  const summary = createSummary(connection, bodies);
 
   return {
     run: (id) =>
@@ -151,10 +160,11 @@ export function createRunReader(connection: Connection): RunReader {
         const count = new Map(counts().map((row) => [row.name, row.value]));
         return toCounts((name) => count.get(name) ?? 0);
       }),
-    load: () =>
+    load: (now) =>
       read(() => {
         const count = new Map(counts().map((row) => [row.name, row.value]));
-        return toLoad((name) => count.get(name) ?? 0, classes());
+        const waiting = { byClass: classes(), byTenant: tenants() };
+        return toLoad((name) => count.get(name) ?? 0, { ...waiting, ...serviceRate(served(), now) });
       }),
     workers: () => read(() => workers().map(toWorker)),
   };

@@ -1,18 +1,24 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
+import type { Admission, Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
 import type { Failure } from "../../../domain/errors.ts";
 import { answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { createAdmit } from "./admissions.ts";
 import { createApprovals } from "./approvals.ts";
 import { createBodies } from "./bodies.ts";
+import { createTake } from "./claims.ts";
 import { createCommit } from "./commits.ts";
 import type { Connection } from "./connection.ts";
+import { createEnd } from "./ends.ts";
 import { createInbox } from "./inbox.ts";
 import { createJournal } from "./journal.ts";
 import { createLanes } from "./lanes.ts";
 import { createPrune } from "./prune.ts";
+import { createReady } from "./ready.ts";
+import { createRoom } from "./room.ts";
+import { createShares } from "./shares.ts";
+import { createSlots } from "./slots.ts";
 import type { Transaction } from "./transaction.ts";
 import { createWorkers } from "./workers.ts";
 import { Writer } from "./writer.ts";
@@ -26,8 +32,6 @@ export interface StoreOptions extends BeatsOptions {
 export interface SqliteRunStore extends RunStore {
   /** For stores opened with `beats: "none"`. False when the worker is not known any more. */
   beat(worker: string): boolean;
-  /** Deletes up to `limit` runs that ended before `before`, with all that is theirs; returns how many. */
-  prune(before: number, limit: number): Promise<number>;
 }
 
 // From source this file is TypeScript and so is the thread; in the build both are JavaScript.
@@ -42,18 +46,26 @@ const refused = (failure: Failure): Admitted & Committed => ({ kind: "refused", 
 function createParts(connection: Connection) {
   const bodies = createBodies(connection);
   const journal = createJournal(connection, bodies);
-  const lanes = createLanes(connection);
+  const ready = createReady(connection);
+  const slots = createSlots(connection, ready);
+  const shares = createShares(connection);
+  const lanes = createLanes(connection, { ready, slots });
   const inbox = createInbox(connection, lanes);
   const approvals = createApprovals(connection);
   const workers = createWorkers(connection, lanes);
-  const admit = createAdmit(connection, { journal, lanes });
-  const commitOne = createCommit(connection, { admit, approvals, bodies, inbox, journal, lanes });
-  return { journal, lanes, inbox, approvals, workers, admit, commitOne, prune: createPrune(connection) };
+  const end = createEnd(connection, { approvals, bodies, inbox, shares });
+  const room = createRoom(connection, { end, journal, lanes, shares });
+  const admit = createAdmit(connection, { inbox, journal, lanes, ready, room, shares, slots });
+  const commitOne = createCommit(connection, { admit, approvals, end, inbox, journal, lanes, shares });
+  const take = createTake(connection, { ready, slots });
+  const prune = createPrune(connection);
+  return { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue: ready, take };
 }
 
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
-  const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune } = createParts(connection);
+  const { journal, lanes, inbox, approvals, workers, admit, commitOne, prune, queue, take } =
+    createParts(connection);
   const beats = createBeats(
     { database: connection.path, thread: BEAT_THREAD },
     writer.hints.publish,
@@ -63,7 +75,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
 
   return {
     async admit(batch) {
-      return writer.batch<(typeof batch)[number], Admitted>(batch, admit, refused);
+      return writer.batch<Admission, Admitted>(batch, (tx, entry) => admit(tx, entry, true), refused);
     },
     async join(worker) {
       const asked = process.hrtime.bigint();
@@ -80,13 +92,17 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
     holds: (worker) => options.beats === "none" || beats.holds(worker),
     async claim({ worker, limit }) {
       // Most looks find nothing: they take no write lock.
-      const { known, ready } = writer.read(() => ({
-        known: workers.isKnown(worker),
-        ready: lanes.anyReady(),
-      }));
-      if (!known) return null;
-      if (!ready || limit <= 0) return [];
-      return writer.relaxed((tx) => (workers.isKnown(worker) ? lanes.take(tx, worker, limit) : null));
+      const look = writer.read(() => {
+        const labels = workers.labelsOf(worker);
+        return { known: labels !== null, ready: labels !== null && queue.lanesOf(labels).length > 0 };
+      });
+      if (!look.known) return null;
+      if (!look.ready || limit <= 0) return [];
+      const now = options.clock.now();
+      return writer.relaxed((tx) => {
+        const labels = workers.labelsOf(worker);
+        return labels === null ? null : take(tx, { worker, labels, limit, now });
+      });
     },
     async commit(batch) {
       const now = options.clock.now();

@@ -1,34 +1,46 @@
 import type { StoreHint } from "../../../contracts/run-store.ts";
+import { type Served, serve } from "../../../domain/service-rate.ts";
 import type { Connection } from "./connection.ts";
 
 export type CounterName =
   | "fence"
-  | "vt"
   | "arrival"
   | "ready"
+  | "parked"
   | "queued"
   | "running"
   | "completed"
   | "failed"
-  | "canceled";
+  | "canceled"
+  | "dropped"
+  | "refused_queue"
+  | "refused_tenant"
+  | "refused_conflict";
 
 export interface CounterTable {
   read(): Map<CounterName, number>;
   write(name: CounterName, value: number): void;
+  readServed(): Served;
+  writeServed(served: Served): void;
 }
 
 export function createCounterTable(connection: Connection): CounterTable {
   const rows = connection.many<{ name: CounterName; value: number }>("SELECT name, value FROM counter");
   const set = connection.run("UPDATE counter SET value = ? WHERE name = ?");
+  const served = connection.one<Served>("SELECT runs, ms, at FROM served WHERE id = 1");
+  const setServed = connection.run("UPDATE served SET runs = ?, ms = ?, at = ? WHERE id = 1");
   return {
     read: () => new Map(rows().map((row) => [row.name, row.value])),
     write: (name, value) => void set(value, name),
+    readServed: () => served() ?? { runs: 0, ms: 0, at: 0 },
+    writeServed: ({ runs, ms, at }) => void setServed(runs, ms, at),
   };
 }
 
 interface Mark {
   readonly counters: ReadonlyMap<CounterName, number> | null;
   readonly hints: number;
+  readonly served: readonly Served[];
 }
 
 /** One transaction's own things: its sequence numbers, and what to tell others once it is durable. */
@@ -37,6 +49,7 @@ export class Transaction {
   #before: ReadonlyMap<CounterName, number> | null = null;
   #now: Map<CounterName, number> | null = null;
   readonly #hints: StoreHint[] = [];
+  #served: Served[] = [];
   #saidReady = false;
   /** Unconsumed messages by run, of those that were counted. */
   readonly inboxSizes = new Map<number, number>();
@@ -56,6 +69,11 @@ export class Transaction {
     return value;
   }
 
+  /** A run was driven: see domain/service-rate.ts. */
+  serve(more: Served): void {
+    this.#served.push(more);
+  }
+
   hint(hint: StoreHint): void {
     if (hint.kind === "ready") {
       if (this.#saidReady) return;
@@ -66,12 +84,14 @@ export class Transaction {
 
   /** For a savepoint: what an entry did is undone with `reset`. */
   mark(): Mark {
-    return { counters: this.#now === null ? null : new Map(this.#now), hints: this.#hints.length };
+    const counters = this.#now === null ? null : new Map(this.#now);
+    return { counters, hints: this.#hints.length, served: [...this.#served] };
   }
 
   reset(mark: Mark): void {
     this.#now = mark.counters === null ? null : new Map(mark.counters);
     this.#hints.length = mark.hints;
+    this.#served = [...mark.served];
     this.inboxSizes.clear();
     this.#saidReady = this.#hints.some((hint) => hint.kind === "ready");
   }
@@ -80,6 +100,9 @@ export class Transaction {
   finish(): void {
     for (const [name, value] of this.#now ?? []) {
       if (this.#before?.get(name) !== value) this.#table.write(name, value);
+    }
+    if (this.#served.length > 0) {
+      this.#table.writeServed(this.#served.reduce(serve, this.#table.readServed()));
     }
   }
 

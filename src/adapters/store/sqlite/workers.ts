@@ -7,7 +7,8 @@ import type { Transaction } from "./transaction.ts";
 
 export interface Workers {
   join(worker: WorkerInfo, now: number): void;
-  isKnown(worker: string): boolean;
+  /** `null` when the worker is not known. */
+  labelsOf(worker: string): readonly string[] | null;
   /** False when the worker is not known any more. */
   beat(worker: string, now: number): boolean;
   markStalled(worker: string, now: number): void;
@@ -37,7 +38,7 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
        process_start = excluded.process_start, slots = excluded.slots,
        labels = excluded.labels, beat_at = excluded.beat_at`,
   );
-  const known = connection.one("SELECT 1 FROM worker WHERE id = ?");
+  const labels = connection.one<{ labels: string }>("SELECT labels FROM worker WHERE id = ?");
   const beat = connection.run("UPDATE worker SET beat_at = ? WHERE id = ?");
   const markStalled = connection.run("UPDATE worker SET stalled_at = ? WHERE id = ?");
   const forget = connection.run("DELETE FROM worker WHERE id = ?");
@@ -50,7 +51,10 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
   return {
     join: ({ id, host, pid, processStart, slots, labels }, now) =>
       void join(id, host, pid, processStart, slots, JSON.stringify(labels ?? []), now, now),
-    isKnown: (worker) => known(worker) !== undefined,
+    labelsOf(worker) {
+      const row = labels(worker);
+      return row === undefined ? null : (JSON.parse(row.labels) as string[]);
+    },
     beat: (worker, now) => beat(now, worker) > 0,
     markStalled: (worker, now) => void markStalled(now, worker),
     forget: (worker) => void forget(worker),
@@ -64,7 +68,7 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
     hasOrphans: () => anyOrphan() !== undefined,
     requeueOrphans: (tx) =>
       orphans().map((row) => {
-        lanes.release(row.run_no);
+        lanes.release(tx, row.run_no, { at: null, ended: false });
         lanes.enqueue(tx, row.run_no, "own");
         return row.id;
       }),
