@@ -12,8 +12,9 @@ import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 
 const CANDIDATE = fileURLToPath(new URL("candidate.ts", import.meta.url));
-const PROCESSES = 4;
-const KILLS = 4;
+const PROCESSES = 3;
+/** LEADER_KILLS=50 for more of them. */
+const KILLS = Number(process.env.LEADER_KILLS ?? 3);
 const SUCCESSION_MS = 30_000;
 
 interface Note {

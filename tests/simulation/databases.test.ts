@@ -9,7 +9,7 @@ import { simulate } from "./simulate.ts";
 import type { OpenDatabase } from "./world.ts";
 
 // DB_SEEDS=500 for more of them; each takes a second or two.
-const seeds = Number(process.env.DB_SEEDS ?? 3);
+const seeds = Number(process.env.DB_SEEDS ?? 2);
 const first = Number(process.env.SIM_SEED ?? 1);
 
 describe("the engine in a simulated world over a real database", { timeout: 3_600_000 }, () => {

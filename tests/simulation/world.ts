@@ -317,7 +317,9 @@ export class World {
           if (lead === null) return null;
           if (before?.held()) this.broken.push(`${duty} has two leaders`);
           this.#lead = lead;
-          return { ...lead, renew: () => alive(() => lead.renew()) };
+          const { term } = lead;
+          const of = { duty, term, held: () => lead.held(), resign: () => lead.resign() };
+          return { ...of, renew: () => alive(() => lead.renew()) };
         }),
       leading: () => leaders.leading(),
     };
@@ -328,18 +330,18 @@ export class World {
     const never = new Promise<never>(() => {});
     const call = async <T>(work: () => Promise<T>): Promise<T> => {
       if (!process.time.alive) return never;
-      const result = await this.#owed(work());
+      const result = await work();
       return process.time.alive ? result : never;
     };
     const { store } = this.db;
     return {
       ...store,
-      admit: (batch) => call(() => store.admit(batch)),
-      join: (worker) => call(() => store.join(worker)),
-      leave: (worker) => call(() => store.leave(worker)),
+      admit: (batch) => call(() => this.#owed(store.admit(batch))),
+      join: (worker) => call(() => this.#owed(store.join(worker))),
+      leave: (worker) => call(() => this.#owed(store.leave(worker))),
       claim: (ask) =>
         call(async () => {
-          const claims = await store.claim(ask);
+          const claims = await this.#owed(store.claim(ask));
           for (const claim of claims ?? []) this.#driver.set(claim.run, process.info.pid);
           return claims;
         }),
@@ -347,16 +349,16 @@ export class World {
         call(async () => {
           if (this.#dieBefore === process) this.#die(process, "before");
           if (!process.time.alive) return never;
-          const result = await store.commit(batch);
+          const result = await this.#owed(store.commit(batch));
           this.#written = true;
           if (this.#dieAfter === process) this.#die(process, "after");
           return result;
         }),
-      post: (batch) => call(() => store.post(batch)),
-      inbox: (runs) => call(() => store.inbox(runs)),
-      wakeDue: (now, limit) => call(() => store.wakeDue(now, limit)),
-      reap: (now, scope) => call(() => store.reap(now, scope)),
-      facts: (no, after, limit) => call(() => store.facts(no, after, limit)),
+      post: (batch) => call(() => this.#owed(store.post(batch))),
+      inbox: (runs) => call(() => this.#owed(store.inbox(runs))),
+      wakeDue: (now, limit) => call(() => this.#owed(store.wakeDue(now, limit))),
+      reap: (now, scope) => call(() => this.#owed(store.reap(now, scope))),
+      facts: (no, after, limit) => call(() => this.#owed(store.facts(no, after, limit))),
       watch: (listener) => {
         process.listeners.push(listener);
         return store.watch((hint) => process.time.alive && listener(hint));
