@@ -206,13 +206,11 @@ export async function emptyDatabase(url: string): Promise<void> {
       "floor",
     ];
     // The laws forbid it: a replica's triggers are silent.
+    const named = [...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"];
     await client.query(`SET session_replication_role = replica; LOCK TABLE counter;
-      ${[...tables, "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
+      ${named.map((table) => `DELETE FROM ${table};`).join(" ")}
       DELETE FROM lane WHERE id <> 0;
       DELETE FROM counter; INSERT INTO counter (shard) SELECT generate_series(0, 63);
-    await client.query(`SET session_replication_role = replica;
-      ${[...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
-      UPDATE counter SET ready = 0, queued = 0, running = 0, completed = 0, failed = 0, canceled = 0;
       ALTER SEQUENCE fence RESTART; ALTER SEQUENCE run_no RESTART; ALTER SEQUENCE arrival RESTART`);
   } finally {
     await client.end();
