@@ -14,7 +14,7 @@ import { until } from "../support/until.ts";
 const CANDIDATE = fileURLToPath(new URL("candidate.ts", import.meta.url));
 const PROCESSES = 3;
 /** LEADER_KILLS=50 for more of them. */
-const KILLS = Number(process.env.LEADER_KILLS ?? 3);
+const KILLS = Number(process.env.LEADER_KILLS ?? 2);
 const SUCCESSION_MS = 30_000;
 
 interface Note {
