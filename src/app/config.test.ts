@@ -32,7 +32,23 @@ test("models by stage, several candidates and the policy come from the environme
   });
 });
 
+test("roles, labels and how long ended runs are kept", () => {
+  expect(read({})).toMatchObject({ roles: ["http", "worker", "services"], labels: [], retentionMs: null });
+  const config = read({
+    AGENT_RUNNER_ROLES: "worker, services,worker",
+    AGENT_RUNNER_LABELS: "gpu, zone=eu,",
+    AGENT_RUNNER_RETENTION: "30d",
+  });
+  expect(config).toMatchObject({ roles: ["worker", "services"], labels: ["gpu", "zone=eu"] });
+  expect(config.retentionMs).toBe(30 * 86_400_000);
+  expect(read({ AGENT_RUNNER_RETENTION: "forever" }).retentionMs).toBeNull();
+});
+
 test.each([
+  ["AGENT_RUNNER_ROLES", "worker,boss", "http, worker, services"],
+  ["AGENT_RUNNER_LABELS", "two words", "expected labels such as"],
+  ["AGENT_RUNNER_RETENTION", "1s", "at least a minute"],
+  ["AGENT_RUNNER_RETENTION", "long", "forever"],
   ["AGENT_RUNNER_MODEL", "claude", "expected provider/model"],
   ["AGENT_RUNNER_MODEL", "a/b,,c/d", "expected provider/model"],
   ["PLAN_MODEL", "opus", "PLAN_MODEL is"],

@@ -1,3 +1,5 @@
+// Long because the promises of the engine share one desk: the store of plain values and a clock that stands still.
+
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ManualClock } from "../../tests/support/manual-clock.ts";
@@ -313,6 +315,56 @@ describe("a worker", () => {
     await desk.clock.advance(1_000);
     expect((await desk.end(next)).status).toBe("completed");
     await desk.clock.run(slow.stop());
+  });
+
+  it("that slept past its lease does nothing outside: another has done it meanwhile", async () => {
+    let wake: () => void = () => {};
+    const done: string[] = [];
+    const acting = (name: string, asleep: boolean) => async (_: Json, context: ActionContext) => {
+      if (asleep) await new Promise<void>((resolve) => (wake = resolve));
+      const effect = "pure" as const;
+      const perform = async () => done.push(name);
+      return context.once("k", { effect, request: null, label: "k", perform });
+    };
+    desk.actions.set("act", acting("slow", true));
+    const run = await desk.one();
+    const slow = desk.worker();
+    slow.start();
+    await desk.clock.advance(0);
+    await desk.clock.advance(0);
+    await desk.clock.advance(LIMITS.leaseTtlMs + 1);
+    // It wakes before anybody has told it that it was taken for dead.
+    wake();
+    await desk.clock.advance(0);
+    await desk.memory.store.reap(desk.clock.now());
+    desk.actions.set("act", acting("quick", false));
+    await desk.worker().runOnce();
+    await desk.clock.advance(1_000);
+    expect(done).toEqual(["quick"]);
+    expect((await desk.end(run)).status).toBe("completed");
+    await desk.clock.run(slow.stop());
+  });
+
+  it("that hears of its lease again goes on where it waited", async () => {
+    let wake: () => void = () => {};
+    desk.actions.set("act", async (_, context) => {
+      await new Promise<void>((resolve) => (wake = resolve));
+      const perform = async () => "done";
+      return context.once("k", { effect: "pure", request: null, label: "k", perform });
+    });
+    const run = await desk.one();
+    const worker = desk.worker();
+    worker.start();
+    await desk.clock.advance(0);
+    await desk.clock.advance(0);
+    await desk.clock.advance(LIMITS.leaseTtlMs + 1);
+    wake();
+    await desk.clock.advance(500);
+    expect((await desk.end(run)).status).toBe("running");
+    desk.memory.beat("w1");
+    await desk.clock.advance(500);
+    expect(await desk.end(run)).toMatchObject({ status: "completed" });
+    await desk.clock.run(worker.stop());
   });
 
   it("gives a run back when the store was in trouble, and it ends when that is over", async () => {

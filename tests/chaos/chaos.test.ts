@@ -1,7 +1,10 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { ChaosHouse } from "./house.ts";
 import { SHAPES } from "./shapes.ts";
 
+// CHAOS_DATABASE=postgres for the same on PostgreSQL, where postgres.test.ts does all else.
+const onPostgres = process.env.CHAOS_DATABASE === "postgres";
 const RANDOM_KILLS = 110;
 const MAX_BOUNDARIES = 40;
 
@@ -13,11 +16,17 @@ function instant(ms: number): Promise<void> {
 describe("kill -9", { timeout: 900_000 }, () => {
   let house: ChaosHouse;
   let kills = 0;
+  let server: TestPostgres | null = null;
+  const newHouse = async () => new ChaosHouse((await server?.database()) ?? null);
+  beforeAll(async () => {
+    if (onPostgres) server = await startPostgres({ fast: false });
+  });
   afterEach(() => house.close());
+  afterAll(() => server?.stop());
 
   for (const shape of SHAPES.filter(({ name }) => name !== "leaf")) {
     it(`at every commit boundary of a ${shape.name} run: nothing lost, nothing repeated`, async () => {
-      house = new ChaosHouse(null);
+      house = await newHouse();
       await house.open();
       for (let boundary = 1; boundary <= MAX_BOUNDARIES; boundary += 1) {
         let reached = false;
@@ -41,7 +50,7 @@ describe("kill -9", { timeout: 900_000 }, () => {
   }
 
   it("at random instants over all shapes at once: nothing lost, nothing repeated", async () => {
-    house = new ChaosHouse(null);
+    house = await newHouse();
     await house.open();
     while (house.kills < RANDOM_KILLS) {
       for (const shape of SHAPES) await house.admit(shape);

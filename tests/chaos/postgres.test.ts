@@ -7,7 +7,7 @@ import { ChaosHouse } from "./house.ts";
 import { SHAPES } from "./shapes.ts";
 
 // FAULTS=500 for a whole evening's worth in some minutes; FAULT_SEED=17 for other instants.
-const faults = Number(process.env.FAULTS ?? 24);
+const faults = Number(process.env.FAULTS ?? 16);
 const seed = Number(process.env.FAULT_SEED ?? 1);
 const PROCESSES = 3;
 /** Runs that are under way at the same time: enough for every process, and each fault finds some in its middle. */

@@ -3,13 +3,14 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
+import { afterAll, expect } from "vitest";
 import type { Script } from "../../src/adapters/models/script/schema.ts";
 import type { Json } from "../../src/base/json.ts";
 import type { Fact } from "../../src/domain/fact.ts";
 import type { RunSummary } from "../../src/domain/run.ts";
 import { type RunArtifact, validateRunArtifact } from "../../src/domain/run-artifact.ts";
 import { openRunner, type Runner, type RunnerOptions } from "../../src/index.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MODEL = "flow";
@@ -24,6 +25,10 @@ const GIT_ENV = {
   GIT_COMMITTER_EMAIL: "ada@example.com",
   GIT_TERMINAL_PROMPT: "0",
 };
+
+// FLOW_DATABASE=postgres for the same flows on PostgreSQL.
+let server: Promise<TestPostgres> | null = null;
+afterAll(async () => (await server)?.stop());
 
 export interface Answer {
   readonly code: number;
@@ -120,10 +125,26 @@ export class Playground {
     const runner = await openRunner({
       dataDir: this.path("data"),
       ...more,
-      env: { AGENT_RUNNER_LOG: "silent", ...scripted, ...options.env },
+      env: {
+        AGENT_RUNNER_LOG: "silent",
+        ...(await this.#database(options.dataDir ?? this.path("data"))),
+        ...scripted,
+        ...options.env,
+      },
     });
     this.#open.push(runner);
     return runner;
+  }
+
+  readonly #urls = new Map<string, string>();
+
+  /** Nothing for the file in the data folder; otherwise a database of its own for each folder. */
+  async #database(folder: string): Promise<Readonly<Record<string, string>>> {
+    if (process.env.FLOW_DATABASE !== "postgres") return {};
+    server ??= startPostgres();
+    const url = this.#urls.get(folder) ?? (await (await server).database());
+    this.#urls.set(folder, url);
+    return { DATABASE_URL: url };
   }
 
   async close(): Promise<void> {

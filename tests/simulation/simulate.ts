@@ -1,4 +1,4 @@
-import { World } from "./world.ts";
+import { type OpenDatabase, World } from "./world.ts";
 
 const MAX_STEPS = 60_000;
 const FAULTY_STEPS = 400;
@@ -9,14 +9,16 @@ const FAULTY_STEPS = 400;
  */
 export async function simulate(
   seed: number,
+  database?: OpenDatabase,
 ): Promise<{ readonly broken: readonly string[]; readonly crashes: number; readonly runs: number }> {
-  const world = new World(seed);
+  const world = await World.make(seed, database);
   await world.setUp(4);
   for (let steps = 0; steps < MAX_STEPS; steps += 1) {
     const faulty = steps < FAULTY_STEPS;
     if (faulty && world.random() < 0.02) world.fault();
     if (world.random() < (faulty ? 0.03 : 0.01)) await world.people();
     const more = await world.scheduler.step();
+    await world.settled();
     await world.observe();
     if (world.broken.length > 0) break;
     if (!faulty && steps % 200 === 0) {
@@ -28,5 +30,6 @@ export async function simulate(
   const open = world.broken.length > 0 ? [] : await world.open();
   for (const run of open) world.broken.push(`never ended: ${run}`);
   if (world.broken.length === 0) await world.finalChecks();
+  await world.db.close();
   return { broken: world.broken, crashes: world.crashes, runs: world.runs.length };
 }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { createMemoryStore, type MemoryStore } from "../../src/adapters/store/memory/store.ts";
+import { createMemoryStore } from "../../src/adapters/store/memory/store.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/id.ts";
 import { SteadyClock } from "../../src/base/steady-clock.ts";
 import type { Lead, Leaders } from "../../src/contracts/leader.ts";
 import type { Log } from "../../src/contracts/log.ts";
-import type { RunStore, StoreHint, WorkerInfo } from "../../src/contracts/run-store.ts";
+import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../src/contracts/run-store.ts";
+import type { WorkflowStore } from "../../src/contracts/workflow-store.ts";
 import type { EffectClass } from "../../src/domain/effect.ts";
 import { ok } from "../../src/domain/errors.ts";
 import type { Fact } from "../../src/domain/fact.ts";
@@ -102,11 +104,25 @@ interface Process {
   beating: boolean;
 }
 
+/** What a world needs of a database. */
+export interface SimDatabase {
+  readonly store: RunStore;
+  readonly reader: RunReader;
+  readonly workflows: WorkflowStore;
+  readonly leaders: Leaders;
+  beat(worker: string): boolean | Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export type OpenDatabase = (clock: Clock, ticks: () => number) => Promise<SimDatabase>;
+
+const openMemory: OpenDatabase = async (clock) => createMemoryStore({ clock });
+
 /** What went wrong, said as a sentence; the harness fails with all of them. */
 export class World {
   readonly random: () => number;
   readonly scheduler: Scheduler;
-  readonly memory: MemoryStore;
+  readonly db: SimDatabase;
   readonly outside: Outside = { performed: [] };
   readonly broken: string[] = [];
   readonly runs: string[] = [];
@@ -117,17 +133,45 @@ export class World {
   #dieBefore: Process | null = null;
   #dieAfter: Process | null = null;
 
-  constructor(seed: number) {
-    this.random = seeded(seed);
-    this.scheduler = new Scheduler(this.random);
-    this.memory = createMemoryStore({
-      clock: { now: () => this.scheduler.now, after: (ms, wake) => this.scheduler.after(ms, wake) },
-    });
+  /** The database of plain values, or a real one that goes by the scheduler's clock and beats only when told to. */
+  static async make(seed: number, open: OpenDatabase = openMemory): Promise<World> {
+    const random = seeded(seed);
+    const scheduler = new Scheduler(random);
+    const clock = {
+      now: () => scheduler.now,
+      after: (ms: number, wake: () => void) => scheduler.after(ms, wake),
+    };
+    return new World(random, scheduler, await open(clock, () => scheduler.now));
+  }
+
+  private constructor(random: () => number, scheduler: Scheduler, db: SimDatabase) {
+    this.random = random;
+    this.scheduler = scheduler;
+    this.db = db;
+  }
+
+  /** Resolves when the database owes nobody an answer: the next turn is the scheduler's again. */
+  async settled(): Promise<void> {
+    while (this.#outstanding.size > 0) {
+      await Promise.race(this.#outstanding);
+      // What follows from the answer comes first.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Something was committed since it was last looked. */
+  #written = false;
+  readonly #outstanding = new Set<Promise<unknown>>();
+
+  #owed<T>(work: Promise<T>): Promise<T> {
+    const owed = work.catch(() => undefined).finally(() => this.#outstanding.delete(owed));
+    this.#outstanding.add(owed);
+    return work;
   }
 
   async setUp(runs: number): Promise<void> {
     for (const flow of WORKFLOWS) {
-      await this.memory.workflows.save({ workflow: flow, source: "", origin: "built-in", savedAt: 0 });
+      await this.db.workflows.save({ workflow: flow, source: "", origin: "built-in", savedAt: 0 });
     }
     for (let n = 0; n < runs; n += 1) await this.admit();
     this.spawn();
@@ -140,7 +184,7 @@ export class World {
     const id = newId("run", this.scheduler.now, this.random);
     const deadlineAt = this.random() < 0.1 ? this.scheduler.now + 20_000 : null;
     const asked = request({ workflow: { name: flow.name, version: "1", hash: flow.hash }, deadlineAt });
-    await this.memory.store.admit([{ id, request: asked, idempotency: null, at: this.scheduler.now }]);
+    await this.db.store.admit([{ id, request: asked, idempotency: null, at: this.scheduler.now }]);
     this.runs.push(id);
   }
 
@@ -216,8 +260,10 @@ export class World {
   #beat(): void {
     for (const { info, beating, listeners } of this.#processes) {
       // The thread that beats is told first that the worker is not known any more.
-      if (beating && !this.memory.beat(info.id))
-        for (const tell of listeners) tell({ kind: "lost", worker: info.id });
+      if (!beating) continue;
+      void this.#owed(Promise.resolve(this.db.beat(info.id))).then((known) => {
+        if (!known) for (const tell of listeners) tell({ kind: "lost", worker: info.id });
+      });
     }
     this.scheduler.after(LIMITS.beatMs, () => this.#beat());
   }
@@ -225,8 +271,8 @@ export class World {
   #parts(process: Process, number: number): EngineParts {
     const parts: EngineParts = {
       store: this.#storeOf(process),
-      runs: this.memory.reader,
-      workflows: this.memory.workflows,
+      runs: this.db.reader,
+      workflows: this.db.workflows,
       artifacts: { put: async () => ({ sha256: "0", bytes: 0 }), get: async () => null },
       actions: simulatedActions({
         outside: this.outside,
@@ -256,11 +302,11 @@ export class World {
   }
 
   #leadersOf(process: Process): Leaders {
-    const { leaders } = this.memory;
+    const { leaders } = this.db;
     const never = new Promise<never>(() => {});
     const alive = async <T>(work: () => Promise<T>): Promise<T> => {
       if (!process.time.alive) return never;
-      const result = await work();
+      const result = await this.#owed(work());
       return process.time.alive ? result : never;
     };
     return {
@@ -271,7 +317,9 @@ export class World {
           if (lead === null) return null;
           if (before?.held()) this.broken.push(`${duty} has two leaders`);
           this.#lead = lead;
-          return { ...lead, renew: () => alive(() => lead.renew()) };
+          const { term } = lead;
+          const of = { duty, term, held: () => lead.held(), resign: () => lead.resign() };
+          return { ...of, renew: () => alive(() => lead.renew()) };
         }),
       leading: () => leaders.leading(),
     };
@@ -285,15 +333,15 @@ export class World {
       const result = await work();
       return process.time.alive ? result : never;
     };
-    const { store } = this.memory;
+    const { store } = this.db;
     return {
       ...store,
-      admit: (batch) => call(() => store.admit(batch)),
-      join: (worker) => call(() => store.join(worker)),
-      leave: (worker) => call(() => store.leave(worker)),
+      admit: (batch) => call(() => this.#owed(store.admit(batch))),
+      join: (worker) => call(() => this.#owed(store.join(worker))),
+      leave: (worker) => call(() => this.#owed(store.leave(worker))),
       claim: (ask) =>
         call(async () => {
-          const claims = await store.claim(ask);
+          const claims = await this.#owed(store.claim(ask));
           for (const claim of claims ?? []) this.#driver.set(claim.run, process.info.pid);
           return claims;
         }),
@@ -301,15 +349,16 @@ export class World {
         call(async () => {
           if (this.#dieBefore === process) this.#die(process, "before");
           if (!process.time.alive) return never;
-          const result = await store.commit(batch);
+          const result = await this.#owed(store.commit(batch));
+          this.#written = true;
           if (this.#dieAfter === process) this.#die(process, "after");
           return result;
         }),
-      post: (batch) => call(() => store.post(batch)),
-      inbox: (runs) => call(() => store.inbox(runs)),
-      wakeDue: (now, limit) => call(() => store.wakeDue(now, limit)),
-      reap: (now, scope) => call(() => store.reap(now, scope)),
-      facts: (no, after, limit) => call(() => store.facts(no, after, limit)),
+      post: (batch) => call(() => this.#owed(store.post(batch))),
+      inbox: (runs) => call(() => this.#owed(store.inbox(runs))),
+      wakeDue: (now, limit) => call(() => this.#owed(store.wakeDue(now, limit))),
+      reap: (now, scope) => call(() => this.#owed(store.reap(now, scope))),
+      facts: (no, after, limit) => call(() => this.#owed(store.facts(no, after, limit))),
       watch: (listener) => {
         process.listeners.push(listener);
         return store.watch((hint) => process.time.alive && listener(hint));
@@ -356,9 +405,11 @@ export class World {
 
   /** Reads what was newly written and checks it against everything before. */
   async observe(): Promise<void> {
+    if (!this.#written) return;
+    this.#written = false;
     for (const run of this.runs) {
       const after = this.#read.get(run) ?? 0;
-      const facts = (await this.memory.reader.factsOf(run, { after, limit: 10_000 })) ?? [];
+      const facts = (await this.db.reader.factsOf(run, { after, limit: 10_000 })) ?? [];
       for (const fact of facts) this.#observeFact(run, fact);
       const last = facts.at(-1);
       if (last) this.#read.set(run, last.seq);
@@ -382,7 +433,7 @@ export class World {
 
   /** People: they answer approvals, send signals, cancel, pause and resume. */
   async people(): Promise<void> {
-    const { store, reader } = this.memory;
+    const { store, reader } = this.db;
     const at = this.scheduler.now;
     for (const approval of await reader.approvals({ status: "pending", after: null, limit: 50 })) {
       if (this.random() < 0.5)
@@ -413,7 +464,7 @@ export class World {
   async resumeAll(): Promise<void> {
     for (const run of this.runs) {
       const id = newId("msg", this.scheduler.now, this.random);
-      await this.memory.store.post([
+      await this.db.store.post([
         { run, id, kind: "resume", name: "resume", body: {}, from: "ann", at: this.scheduler.now },
       ]);
     }
@@ -422,7 +473,7 @@ export class World {
   async open(): Promise<readonly string[]> {
     const open: string[] = [];
     for (const run of this.runs) {
-      const summary = await this.memory.reader.run(run);
+      const summary = await this.db.reader.run(run);
       if (!summary || !hasRunEnded(summary.status))
         open.push(`${run} ${summary?.workflow} ${summary?.status} ${summary?.waitingFor}`);
     }
@@ -431,20 +482,20 @@ export class World {
 
   async finalChecks(): Promise<void> {
     for (const run of this.runs) {
-      const facts = (await this.memory.reader.factsOf(run, { after: 0, limit: 100_000 })) ?? [];
+      const facts = (await this.db.reader.factsOf(run, { after: 0, limit: 100_000 })) ?? [];
       const ends = facts.filter((fact) => /^run_(completed|failed|canceled)$/.test(fact.kind));
       if (ends.length !== 1 || facts.at(-1) !== ends[0]) this.broken.push(`${run} has ${ends.length} ends`);
       const failed = facts.find((fact) => fact.kind === "run_failed");
       if (failed?.kind === "run_failed" && failed.failure.code === "internal")
         this.broken.push(`${run} failed inside: ${failed.failure.message}`);
-      const summary = await this.memory.reader.run(run);
+      const summary = await this.db.reader.run(run);
       const deadline = summary?.deadlineAt ?? null;
       for (const fact of facts) {
         if (fact.kind === "step_started" && deadline !== null && fact.at > deadline)
           this.broken.push(`${run}: ${fact.step} began after the deadline`);
       }
     }
-    const counts = await this.memory.reader.counts();
+    const counts = await this.db.reader.counts();
     if (counts.leased + counts.ready + counts.resting > 0)
       this.broken.push(`left over: ${JSON.stringify(counts)}`);
   }

@@ -194,24 +194,23 @@ export async function emptyDatabase(url: string): Promise<void> {
       "approval",
       "blob",
       "pruning",
+      "spend",
+      "spend_account",
+      "member",
+      "leader",
       "parked",
       "run_slot",
       "slot",
       "share",
       "waiting",
       "floor",
-      "spend",
-      "spend_account",
-      "member",
-      "leader",
     ];
     // The laws forbid it: a replica's triggers are silent.
-    await client.query(`SET session_replication_role = replica;
-      ${[...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
+    const named = [...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"];
+    await client.query(`SET session_replication_role = replica; LOCK TABLE counter;
+      ${named.map((table) => `DELETE FROM ${table};`).join(" ")}
       DELETE FROM lane WHERE id <> 0;
-      UPDATE counter SET ready = 0, queued = 0, running = 0, completed = 0, failed = 0, canceled = 0,
-        parked = 0, dropped = 0, refused_queue = 0, refused_tenant = 0, refused_conflict = 0,
-        served_runs = 0, served_ms = 0, served_at = 0;
+      DELETE FROM counter; INSERT INTO counter (shard) SELECT generate_series(0, 63);
       ALTER SEQUENCE fence RESTART; ALTER SEQUENCE run_no RESTART; ALTER SEQUENCE arrival RESTART`);
   } finally {
     await client.end();

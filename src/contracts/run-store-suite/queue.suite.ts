@@ -238,6 +238,13 @@ export function queueSuite(tested: UnderTest): void {
       await store().leave("w");
     });
 
+    it("that do not beat are left alone by a look at this host's processes only", async () => {
+      await held(store());
+      clock().advance(LIMITS.leaseTtlMs + 1);
+      expect(await store().reap(clock().now(), "host")).toEqual([]);
+      expect(await store().reap(clock().now(), "all")).toEqual(["run_1"]);
+    });
+
     it("that do not beat are reaped, and their runs go to others under a higher token", async () => {
       const old = await held(store());
       await store().join(worker("b"));

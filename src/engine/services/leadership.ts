@@ -57,7 +57,7 @@ export function createLeadership(parts: LeadershipParts): Leadership {
       }
       lead = await leaders.stand(duty, candidate);
       if (lead === null) return;
-      log.info({ duty, term: lead.term }, "leads now");
+      log.debug({ duty, term: lead.term }, "leads now");
       for (const service of services) service.start();
     },
   });

@@ -52,6 +52,12 @@ export interface MemoryStore {
 const isSilent = (worker: MemoryWorker | undefined, now: number): boolean =>
   worker === undefined || worker.beatAt < now - LIMITS.leaseTtlMs;
 
+/** That runs are ready is said once a write. */
+function saidOnce(hints: readonly StoreHint[]): readonly StoreHint[] {
+  const ready = hints.findIndex((hint) => hint.kind === "ready");
+  return hints.filter((hint, index) => hint.kind !== "ready" || index === ready);
+}
+
 /** The store's contract in plain values, without a database: the model other stores are compared with. */
 export function createMemoryStore(options: MemoryOptions): MemoryStore {
   const { clock } = options;
@@ -65,11 +71,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     const result = work();
     const hints = pending;
     pending = [];
-    const ready = hints.findIndex((hint) => hint.kind === "ready");
-    for (const [index, hint] of hints.entries()) {
-      if (hint.kind === "ready" && index !== ready) continue;
-      for (const listener of listeners) queueMicrotask(() => listener(hint));
-    }
+    for (const hint of saidOnce(hints)) for (const tell of listeners) queueMicrotask(() => tell(hint));
     options.afterCommit?.(verb);
     return result;
   };

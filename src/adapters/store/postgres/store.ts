@@ -78,13 +78,7 @@ export function createRunStore(
   const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
 
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw storeFailure(error, doors.database);
-    }
-  };
+  const guarded = guardOf(doors.database);
   const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
     guarded(() => session.transaction(work));
   const batch = <Entry, Given>(
@@ -153,6 +147,17 @@ export function createRunStore(
     },
     prune: (before, limit) => write(doors, (tx) => prune(tx, { before, limit, shard })),
     beat: (worker) => write(doors, (tx) => workers.beat(tx, worker, now())),
+  };
+}
+
+/** What fails in PostgreSQL's words is told in ours. */
+function guardOf(database: string) {
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw storeFailure(error, database);
+    }
   };
 }
 

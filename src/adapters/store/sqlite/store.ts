@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
+import type { Admission, Admitted, Commit, Committed, RunStore } from "../../../contracts/run-store.ts";
 import type { Failure } from "../../../domain/errors.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
@@ -81,11 +81,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
 
   return {
     async admit(batch) {
-      return writer.batch<(typeof batch)[number], Admitted>(
-        batch,
-        (tx, entry) => admit(tx, entry, true),
-        refused,
-      );
+      return writer.batch<Admission, Admitted>(batch, (tx, entry) => admit(tx, entry, true), refused);
     },
     async join(worker) {
       const asked = process.hrtime.bigint();
