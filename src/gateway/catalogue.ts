@@ -10,6 +10,8 @@ export interface ModelTraits {
   readonly quality: QualityTier;
   /** By stage, where it differs: a model may summarise as well as a better one. */
   readonly qualityByStage?: Readonly<Record<string, QualityTier>>;
+  /** Where what it is sent is worked on, in words of one's own: `eu`, `us`, `local`. */
+  readonly region?: string;
   /** ms that it may honestly be silent before its first token: hidden reasoning, or weights that have to be loaded. */
   readonly slowStartMs?: number;
 }
@@ -54,7 +56,8 @@ export const CATALOGUE: Catalogue = {
   "openai/gpt-5-mini": traits(400_000, 2, { ...small, ...reasons }),
   "openai/gpt-4.1": traits(1_047_576, 2),
   "openai/gpt-4o-mini": traits(128_000, 1),
-  "ollama/*": { quality: 1, slowStartMs: COLD_START_MS },
+  "ollama/*": { quality: 1, slowStartMs: COLD_START_MS, region: "local" },
+  "scripted/*": { region: "local" },
 };
 
 export function traitsOf(catalogue: Catalogue, provider: string, model: string): ModelTraits {
