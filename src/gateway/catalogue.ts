@@ -16,7 +16,7 @@ export interface ModelTraits {
   readonly slowStartMs?: number;
 }
 
-/** By `provider/model`; `provider/*` for models of a provider that have no entry of their own. */
+/** By `provider/model`; `provider/*` for what the entries of its models do not say. */
 export type Catalogue = Readonly<Record<string, Partial<ModelTraits>>>;
 
 /** Nothing is held against a model that is not known, and nothing is expected of it. */
@@ -62,7 +62,14 @@ export const CATALOGUE: Catalogue = {
 
 export function traitsOf(catalogue: Catalogue, provider: string, model: string): ModelTraits {
   const own = catalogue[`${provider}/${model}`] ?? catalogue[`${provider}/${withoutPin(model)}`];
-  return { ...UNKNOWN, ...(own ?? catalogue[`${provider}/*`]) };
+  return { ...UNKNOWN, ...catalogue[`${provider}/*`], ...own };
+}
+
+/** Entry by entry: what is laid over may be about one field only. */
+export function laidOver(below: Catalogue, above: Catalogue): Catalogue {
+  const merged: Record<string, Partial<ModelTraits>> = { ...below };
+  for (const [name, more] of Object.entries(above)) merged[name] = { ...merged[name], ...more };
+  return merged;
 }
 
 export function qualityFor(of: ModelTraits, stage: string): QualityTier {

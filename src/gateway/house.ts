@@ -10,7 +10,7 @@ import {
   type Weights,
 } from "../domain/routing.ts";
 import { ModelBook } from "./book.ts";
-import { CATALOGUE, type Catalogue } from "./catalogue.ts";
+import { CATALOGUE, type Catalogue, laidOver } from "./catalogue.ts";
 import { Censor } from "./censor.ts";
 import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
@@ -95,7 +95,7 @@ export interface House {
 export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
   const now = () => clock.now();
-  const catalogue = { ...CATALOGUE, ...options.catalogue };
+  const catalogue = laidOver(CATALOGUE, options.catalogue ?? {});
   const prices = { ...PRICES, ...options.prices };
   return {
     options,
