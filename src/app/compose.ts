@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
+import { createCalendar } from "../adapters/definitions/calendar.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
 import { checkInputs } from "../adapters/definitions/inputs.ts";
 import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
@@ -21,15 +22,18 @@ import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
+import type { Chore } from "../contracts/service.ts";
 import { FailureError, ok, type Result } from "../domain/errors.ts";
 import type { RunRequest } from "../domain/fact.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { collector } from "../engine/services/collector.ts";
+import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { createMediator } from "../gateway/mediator.ts";
+import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -149,7 +153,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     log,
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
-    houseChores: [],
+    houseChores: [scheduling(database, engine, operations)],
     reloadables: [logLevel(log), limits(front), modelSettings(gateway, modelParts)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
@@ -160,6 +164,29 @@ function limits(front: Front): Reloadable {
     settings: ["AGENT_RUNNER_LIMITS"],
     prepare: (config) => front.rules.prepare(config.limits),
   };
+}
+
+function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {
+  return scheduler({
+    ...engine,
+    schedules: database.schedules,
+    calendar: operations.calendar,
+    newRunId: () => operations.newId("run"),
+    prepare: async ({ id, workflow, spec }) => {
+      const { inputs, tenant, queue, priority, title } = spec;
+      const terms = termsOf(operations.desk.rules(), { priority }, database.clock.now());
+      if (!terms.ok) return terms;
+      return prepareRun(operations, {
+        workflow,
+        inputs,
+        tenant,
+        principal: `schedule:${id}`,
+        queue,
+        ...terms.value,
+        ...(title === undefined ? {} : { title }),
+      });
+    },
+  });
 }
 
 function logLevel(log: Logger): Reloadable {
@@ -196,7 +223,7 @@ function operationsOf(of: {
   readonly library: Library;
   readonly front: Front;
 }): Parts {
-  const { store, reader, workflows } = of.ground.database;
+  const { store, reader, workflows, schedules } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
@@ -206,6 +233,8 @@ function operationsOf(of: {
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,

@@ -9,6 +9,7 @@ import type { Leaders } from "../contracts/leader.ts";
 import type { LiveRelay } from "../contracts/live.ts";
 import type { RateLimitStore } from "../contracts/rate-limit-store.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { ScheduleStore } from "../contracts/schedule-store.ts";
 import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
@@ -19,6 +20,7 @@ export interface Database {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;

@@ -6,6 +6,7 @@ import { addAct } from "./commands/act.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
+import { addBench } from "./commands/bench.ts";
 import { addContext } from "./commands/context.ts";
 import { addDb } from "./commands/db.ts";
 import { addDemo } from "./commands/demo.ts";
@@ -19,6 +20,7 @@ import { addProviders } from "./commands/providers.ts";
 import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
 import { addTask } from "./commands/task.ts";
@@ -49,10 +51,12 @@ const COMMANDS = [
   addArtifacts,
   addWorkflows,
   addUpload,
+  addSchedules,
   addValidate,
   addAgents,
   addProviders,
   addModels,
+  addBench,
   addContext,
   addDb,
   addFakeModels,

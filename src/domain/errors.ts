@@ -34,6 +34,10 @@ export const ERRORS = {
     422,
     "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
   ),
+  invalid_bench_task: lasting(
+    422,
+    "Correct the task file at the named line and column; docs/MODEL_BENCHMARKING.md has its format.",
+  ),
   invalid_config: lasting(400, "Correct the named setting; `.env.example` lists them all."),
   intent_ambiguous: lasting(
     422,

@@ -33,6 +33,8 @@ export interface RunRequest {
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
   /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
   readonly intent?: Intent;
+  /** The schedule that started it, and the due time (ms since the epoch) it was started for. */
+  readonly schedule?: { readonly id: string; readonly dueAt: number };
   /** Who asked; absent where nobody is told apart from the tenant. */
   readonly principal?: string;
   /** Labels that a worker must all have to drive the run; absent means any worker. */

@@ -7,6 +7,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
@@ -21,6 +22,7 @@ const FAMILIES = [
   approvalRoutes,
   workflowRoutes,
   catalogRoutes,
+  scheduleRoutes,
   workerRoutes,
   healthRoutes,
 ];

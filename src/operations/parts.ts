@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Json } from "../base/json.ts";
 import type { ArtifactStore } from "../contracts/artifact-store.ts";
+import type { Calendar } from "../contracts/calendar.ts";
 import type { Definitions } from "../contracts/definitions.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
@@ -9,6 +10,7 @@ import type { Mediator } from "../contracts/mediator.ts";
 import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { ScheduleStore } from "../contracts/schedule-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Result } from "../domain/errors.ts";
@@ -35,6 +37,8 @@ export interface Parts {
   readonly store: Pick<RunStore, "admit" | "post" | "answerApproval" | "watch">;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: Pick<ScheduleStore, "add" | "byId" | "list" | "change" | "firings" | "events">;
+  readonly calendar: Calendar;
   readonly artifacts: Pick<ArtifactStore, "get">;
   readonly definitions: Definitions;
   /** Against the workflow's `inputs` schema; the value has the defaults filled in. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builtInActions, TOOL_NAMES } from "../../src/adapters/definitions/built-in.suite.ts";
+import { createCalendar } from "../../src/adapters/definitions/calendar.ts";
 import { createDefinitions } from "../../src/adapters/definitions/definitions.ts";
 import { checkInputs } from "../../src/adapters/definitions/inputs.ts";
 import { createExpressions } from "../../src/adapters/expressions/cel.ts";
@@ -104,7 +105,7 @@ export interface Hand {
 export async function openHouse(clock: Clock = systemClock): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "house-"));
   const sqlite = await openSqliteStore({ path: join(folder, "test.db"), clock, beats: "thread" });
-  const { store, reader, workflows } = sqlite;
+  const { store, reader, workflows, schedules } = sqlite;
   const live = createLive();
   const kept = new Map<string, Uint8Array>();
   const artifacts: House["artifacts"] = {
@@ -131,6 +132,8 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts,
     definitions: createDefinitions({
       actions: builtInActions(),

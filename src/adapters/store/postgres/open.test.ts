@@ -5,6 +5,7 @@ import { liveRelaySuite } from "../../../contracts/live-relay.suite.ts";
 import { rateLimitStoreSuite } from "../../../contracts/rate-limit-store.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openPostgresStore } from "./open.ts";
 
@@ -34,6 +35,7 @@ const maker: StoreMaker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
+scheduleStoreSuite(maker);
 liveRelaySuite({
   name: "postgres",
   async open() {

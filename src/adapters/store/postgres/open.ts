@@ -4,6 +4,7 @@ import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -17,6 +18,7 @@ import { migrate } from "./migrate.ts";
 import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
@@ -40,6 +42,7 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
@@ -104,6 +107,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    schedules: createScheduleStore(doors, reads),
     live: createLiveRelay(talk, reads),
     spend: createSpendLedger({
       session: money,
