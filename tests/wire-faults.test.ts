@@ -437,7 +437,7 @@ describe("over several calls", () => {
 
 const PAGE = fileURLToPath(new URL("../docs/reference/wire-faults.md", import.meta.url));
 
-test("the page of faults says what was seen here (`npx vitest run -u tests/wire-faults.test.ts` writes it)", async () => {
+test("the page of faults says what was seen here (`npx vitest run tests/wire-faults.test.ts -u` writes it)", async () => {
   const cells = ALL.length * WIRES.length;
   expect([...seen.values()].filter((outcome) => /[A-Z]{4}/.test(outcome))).toEqual([]);
   expect(seen.size).toBe(cells);
@@ -446,7 +446,7 @@ test("the page of faults says what was seen here (`npx vitest run -u tests/wire-
   const head = `| fault | ${WIRES.join(" | ")} |\n|---|---|---|---|---|`;
   const page = `# What goes wrong on a wire, and what it is called
 
-Written by \`npx vitest run -u tests/wire-faults.test.ts\`, which plays every fault over real sockets against every adapter;
+Written by \`npx vitest run tests/wire-faults.test.ts -u\`, which plays every fault over real sockets against every adapter;
 without \`-u\` the test fails when a cell has changed. \`answered\` means the very answer: text, tool call and usage, heard
 once. Everything else is the code of a failure. ${cells} cells: none passes for an answer that is not one, none says a text twice.
 
