@@ -126,7 +126,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: (text) => redactor.text(text, "likely").value,
+      redact: (text) => redactor.text(text, "certain").value,
     },
     options.actions,
   );
