@@ -45,7 +45,7 @@ import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
 import { createLife, type Life } from "./lifecycle.ts";
 import { createLog } from "./log.ts";
-import { createModels } from "./models.ts";
+import { createModels, modelSettings } from "./models.ts";
 import { redactorFor } from "./redact.ts";
 import type { Reloadable } from "./reload.ts";
 
@@ -89,12 +89,8 @@ interface Ground {
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
   const { log, database, redactor } = ground;
   const { clock } = database;
-  const gateway = await createModels(config, {
-    clock,
-    random: Math.random,
-    providers: options.providers ?? [],
-    redactor,
-  });
+  const modelParts = { clock, random: Math.random, providers: options.providers ?? [], redactor };
+  const gateway = await createModels(config, modelParts);
   const { mediatorModel, mediatorMs } = config;
   const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
   const expressions = createExpressions();
@@ -130,7 +126,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: (text) => redactor.text(text, "likely").value,
+      redact: (text) => redactor.text(text, "certain").value,
     },
     options.actions,
   );
@@ -158,7 +154,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
     houseChores: [scheduling(database, engine, operations)],
-    reloadables: [logLevel(log), front.rules],
+    reloadables: [logLevel(log), front.rules, modelSettings(gateway, modelParts)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
 }

@@ -23,7 +23,6 @@ test("models by stage, several candidates and the policy come from the environme
   expect(config.routing).toEqual({
     policy: "latency-first",
     deny: ["openai/*", "anthropic/old"],
-    unknownPrice: "allow",
   });
   expect(read({ AGENT_RUNNER_MODEL_POLICY: "quality=2, latency=1,cost=0.5" }).routing.policy).toEqual({
     quality: 2,
@@ -55,6 +54,10 @@ test.each([
   ["AGENT_RUNNER_MODEL_POLICY", "fastest", "latency-first, quality-first, cost-first or weights"],
   ["AGENT_RUNNER_MODEL_ALLOW", "*", "expected patterns"],
   ["AGENT_RUNNER_MODEL_UNKNOWN_PRICE", "maybe", "AGENT_RUNNER_MODEL_UNKNOWN_PRICE"],
+  ["AGENT_RUNNER_MODEL_MIN_QUALITY", "5", "a tier from 1"],
+  ["AGENT_RUNNER_MODEL_HEDGE", "yes", "AGENT_RUNNER_MODEL_HEDGE"],
+  ["AGENT_RUNNER_MODEL_REGIONS", "EU!", "regions such as"],
+  ["MEDIATOR_MODEL", "llama", "MEDIATOR_MODEL is"],
 ])("%s may not be %j", (name, value, said) => {
   const config = readConfig({ [name]: value });
   expect(config).toMatchObject({
@@ -62,4 +65,23 @@ test.each([
     failure: { code: "invalid_config", details: { setting: name } },
   });
   expect(!config.ok && config.failure.message).toContain(said);
+});
+
+test("the further rules of routing, too", () => {
+  const config = read({
+    AGENT_RUNNER_MODEL_MIN_QUALITY: "3",
+    AGENT_RUNNER_MODEL_HEDGE: "off",
+    AGENT_RUNNER_MODEL_REGIONS: "eu, local",
+    AGENT_RUNNER_MODEL_AFTER_CONTENT: "continue",
+    AGENT_RUNNER_MODEL_UNKNOWN_PRICE: "deny",
+    MEDIATOR_MODEL: "ollama/qwen3:8b",
+  });
+  expect(config.routing).toEqual({
+    minQuality: 3,
+    hedge: false,
+    regions: ["eu", "local"],
+    afterContent: "continue",
+    unknownPrice: "deny",
+  });
+  expect(config).toMatchObject({ mediatorModel: "ollama/qwen3:8b", mediatorMs: 30_000, modelsFile: null });
 });

@@ -8,7 +8,7 @@ import type { AgentSpec } from "../domain/agent.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
 import { isLabel } from "../domain/label.ts";
 import { LIMITS } from "../domain/limits.ts";
-import { POLICY_NAMES, type PolicyName, type Weights } from "../domain/routing.ts";
+import { POLICY_NAMES, type PolicyName, type QualityTier, type Weights } from "../domain/routing.ts";
 import type { RoutingSettings } from "../gateway/house.ts";
 
 /** Everything that can be set from outside. Secrets are handed to the adapter that needs them and go no further. */
@@ -31,6 +31,8 @@ export interface Config {
   /** The same for one kind of work, before `model`. */
   readonly stageModels: Readonly<Partial<Record<Stage, string>>>;
   readonly routing: RoutingSettings;
+  /** Absolute path of the models file; `null` when none is set. */
+  readonly modelsFile: string | null;
   /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
   readonly intentModel: string | null;
   /** `provider/model`, or several, that reads loosely written tasks and sums texts up; `null`: rules do. */
@@ -69,10 +71,21 @@ const STAGE_VARIABLES: Readonly<Record<Stage, string>> = {
 
 const MEDIATOR_VARIABLE = "MEDIATOR_MODEL";
 
-/** Laid over an environment in which a model is named for everything. */
-export const NO_STAGE_MODELS: Readonly<Record<string, undefined>> = Object.fromEntries(
-  [...Object.values(STAGE_VARIABLES), MEDIATOR_VARIABLE].map((name) => [name, undefined]),
-);
+/** What a reload changes of models and routing. */
+export const ROUTING_VARIABLES: readonly string[] = [
+  "AGENT_RUNNER_MODELS",
+  "AGENT_RUNNER_MODEL",
+  ...["POLICY", "ALLOW", "DENY", "UNKNOWN_PRICE", "MIN_QUALITY", "HEDGE", "REGIONS", "AFTER_CONTENT"].map(
+    (name) => `AGENT_RUNNER_MODEL_${name}`,
+  ),
+  ...Object.values(STAGE_VARIABLES),
+];
+
+/** Laid over an environment in which one model is named for everything: before any file's models of stages. */
+export function modelForAll(model: string): Readonly<Record<string, string | undefined>> {
+  const stages = Object.values(STAGE_VARIABLES).map((name) => [name, model]);
+  return { ...Object.fromEntries(stages), AGENT_RUNNER_MODEL: model, [MEDIATOR_VARIABLE]: undefined };
+}
 
 const PREFIX = "AGENT_RUNNER_";
 
@@ -128,6 +141,13 @@ const patterns = z
     (all) => all.every((one) => /^[^/\s*]+\/([^\s*]+\*?|\*)$/.test(one)),
     "expected patterns such as anthropic/*, openai/gpt-5.5, separated by commas",
   );
+const regions = z
+  .string()
+  .transform((text) => text.split(",").map((one) => one.trim()))
+  .refine(
+    (all) => all.every((one) => /^[a-z0-9][a-z0-9-]*$/.test(one)),
+    "expected regions such as eu,local, separated by commas",
+  );
 const providerModel = z
   .string()
   .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5");
@@ -149,7 +169,15 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_POLICY: routingPolicy.optional(),
   AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
   AGENT_RUNNER_MODEL_DENY: patterns.optional(),
-  AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
+  AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).optional(),
+  AGENT_RUNNER_MODEL_MIN_QUALITY: z
+    .enum(["1", "2", "3", "4"], "expected a tier from 1 (small) to 4 (the best there is)")
+    .transform((text) => Number(text) as QualityTier)
+    .optional(),
+  AGENT_RUNNER_MODEL_HEDGE: z.enum(["on", "off"]).optional(),
+  AGENT_RUNNER_MODEL_REGIONS: regions.optional(),
+  AGENT_RUNNER_MODEL_AFTER_CONTENT: z.enum(["terminate", "continue"]).optional(),
+  AGENT_RUNNER_MODELS: z.string().min(1).optional(),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_MEDIATOR_TIMEOUT: duration.default(LIMITS.mediatorMs),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
@@ -209,6 +237,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
     routing: routingFrom(read),
+    modelsFile: read.AGENT_RUNNER_MODELS === undefined ? null : resolve(read.AGENT_RUNNER_MODELS),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     mediatorModel: mediatorModel.value,
     mediatorMs: read.AGENT_RUNNER_MEDIATOR_TIMEOUT,
@@ -243,7 +272,17 @@ function readModels(env: Readonly<Record<string, string | undefined>>, name: str
 
 function routingFrom(read: z.infer<typeof settings>): RoutingSettings {
   return {
-    unknownPrice: read.AGENT_RUNNER_MODEL_UNKNOWN_PRICE,
+    ...(read.AGENT_RUNNER_MODEL_UNKNOWN_PRICE !== undefined && {
+      unknownPrice: read.AGENT_RUNNER_MODEL_UNKNOWN_PRICE,
+    }),
+    ...(read.AGENT_RUNNER_MODEL_MIN_QUALITY !== undefined && {
+      minQuality: read.AGENT_RUNNER_MODEL_MIN_QUALITY,
+    }),
+    ...(read.AGENT_RUNNER_MODEL_HEDGE !== undefined && { hedge: read.AGENT_RUNNER_MODEL_HEDGE === "on" }),
+    ...(read.AGENT_RUNNER_MODEL_REGIONS !== undefined && { regions: read.AGENT_RUNNER_MODEL_REGIONS }),
+    ...(read.AGENT_RUNNER_MODEL_AFTER_CONTENT !== undefined && {
+      afterContent: read.AGENT_RUNNER_MODEL_AFTER_CONTENT,
+    }),
     ...(read.AGENT_RUNNER_MODEL_POLICY !== undefined && { policy: read.AGENT_RUNNER_MODEL_POLICY }),
     ...(read.AGENT_RUNNER_MODEL_ALLOW !== undefined && { allow: read.AGENT_RUNNER_MODEL_ALLOW }),
     ...(read.AGENT_RUNNER_MODEL_DENY !== undefined && { deny: read.AGENT_RUNNER_MODEL_DENY }),

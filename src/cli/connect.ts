@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { ComposeOptions } from "../app/compose.ts";
-import { type Config, NO_STAGE_MODELS, readConfig } from "../app/config.ts";
+import { type Config, modelForAll, readConfig } from "../app/config.ts";
 import type { House } from "../app/house.ts";
 import type { Role } from "../contracts/fleet.ts";
 import { FailureError, failure } from "../domain/errors.ts";
@@ -26,7 +26,7 @@ export function configOf(options: CommonOptions, more: Env = {}): Config {
   const env = {
     ...process.env,
     ...(options.data === undefined ? {} : { AGENT_RUNNER_DATA: absolute(options.data) }),
-    ...(options.model === undefined ? {} : { ...NO_STAGE_MODELS, AGENT_RUNNER_MODEL: options.model }),
+    ...(options.model === undefined ? {} : modelForAll(options.model)),
     ...more,
   };
   const config = readConfig(env);

@@ -65,6 +65,8 @@ export interface CallRecord {
   readonly estimated: boolean;
   readonly firstTokenMs: number;
   readonly ms: number;
+  /** How often an answer that broke off was gone on with; absent when it came in one. */
+  readonly continued?: number;
   /** How often a secret of each kind was taken out of the prompt; absent when none was. */
   readonly redacted?: Found;
   /** What was cut out of the prompt because no candidate had room for it; absent when nothing was. Tokens by estimate. */

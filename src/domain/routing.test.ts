@@ -226,3 +226,23 @@ test.each([
   if (code === "model_rate_limited")
     expect(faultClass({ ...failure(code, ""), retryable: false })).toBe("refused-us");
 });
+
+describe("further rules of a call", () => {
+  const bare = { ...needs, contextTokens: 0 };
+  const eu = { ...facts("eu"), region: "eu" };
+  const nowhere = facts("nowhere");
+
+  test("a region that is wanted must be known", () => {
+    expect(unfit(eu, { ...bare, regions: ["eu", "local"] })).toBeNull();
+    expect(unfit(eu, { ...bare, regions: ["us", "local"] })).toBe("region eu, us or local needed");
+    expect(unfit(nowhere, { ...bare, regions: ["us"] })).toBe("region unknown, us needed");
+    expect(unfit(nowhere, { ...bare, regions: [] })).toBeNull();
+  });
+
+  test("a tenant's list is one more list", () => {
+    expect(unfit(eu, { ...bare, tenantAllow: ["p/eu"] })).toBeNull();
+    expect(unfit(nowhere, { ...bare, tenantAllow: ["p/eu"] })).toBe(
+      "not in the tenant's list of allowed models",
+    );
+  });
+});

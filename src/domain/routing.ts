@@ -49,6 +49,8 @@ export interface CandidateFacts {
   /** Tokens; `null` when unknown, which excludes nothing. */
   readonly contextTokens: number | null;
   readonly quality: QualityTier;
+  /** Where what it is sent is worked on; absent when unknown. */
+  readonly region?: string;
   /** Expected time to the first token of an attempt that succeeds, and time lost by one that fails; ms. */
   readonly ttftMs: number;
   readonly failMs: number;
@@ -74,6 +76,10 @@ export interface Needs {
   /** Patterns as `provider/model`, `provider/*`, `*`; an empty `allow` allows all, and `deny` wins. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
+  /** Of the tenant: a model must be on both lists. */
+  readonly tenantAllow?: readonly string[];
+  /** Of which one must be the model's; absent or empty means any, also an unknown one. */
+  readonly regions?: readonly string[];
   readonly unknownPrice: "allow" | "deny";
 }
 
@@ -128,8 +134,11 @@ export function unfit(facts: CandidateFacts, needs: Needs): string | null {
   const name = `${facts.provider}/${facts.model}`;
   const denied = needs.deny.find((pattern) => matches(pattern, name));
   if (denied !== undefined) return `denied by "${denied}"`;
-  if (needs.allow.length > 0 && !needs.allow.some((pattern) => matches(pattern, name))) {
-    return "not in the list of allowed models";
+  if (!isAllowed(needs.allow, name)) return "not in the list of allowed models";
+  if (!isAllowed(needs.tenantAllow ?? [], name)) return "not in the tenant's list of allowed models";
+  const { regions = [] } = needs;
+  if (regions.length > 0 && (facts.region === undefined || !regions.includes(facts.region))) {
+    return `region ${facts.region ?? "unknown"}, ${regions.join(" or ")} needed`;
   }
   if (needs.tools && !facts.tools) return "cannot call tools";
   if (needs.json && !facts.json) return "cannot answer in JSON";
@@ -139,6 +148,10 @@ export function unfit(facts: CandidateFacts, needs: Needs): string | null {
   if (facts.quality < needs.minQuality) return `quality tier ${facts.quality}, ${needs.minQuality} needed`;
   if (needs.unknownPrice === "deny" && facts.costMicros === null) return "its price is unknown";
   return facts.overBudget ?? null;
+}
+
+function isAllowed(patterns: readonly string[], name: string): boolean {
+  return patterns.length === 0 || patterns.some((pattern) => matches(pattern, name));
 }
 
 function matches(pattern: string, name: string): boolean {

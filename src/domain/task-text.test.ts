@@ -1,7 +1,6 @@
+// Long because it is a table of how people write.
 import { describe, expect, it } from "vitest";
 import { readTaskText, TASK_TEXT } from "./task-text.ts";
-
-// Long because it is a table of how people write.
 
 interface Read {
   readonly title: string;

@@ -11,8 +11,9 @@ import { type Failure, failure } from "../domain/errors.ts";
 import { addUsage, NO_USAGE, type Usage } from "../domain/message.ts";
 import { type Choice, type Draws, faultClass, nobodyFits, type RoutingPolicy } from "../domain/routing.ts";
 import { type Candidate, candidateOf, estimateInputTokens, expectedMicros, rank } from "./candidates.ts";
+import { Continuation } from "./continuation.ts";
 import { Flight, type FlightPlan, type Landing } from "./flight.ts";
-import { type House, mayHedge, policyOf } from "./house.ts";
+import { type House, houseFor, mayHedge, policyOf } from "./house.ts";
 import { costMicros } from "./prices.ts";
 import { type Prepared, prepare } from "./prompt.ts";
 import { type Pulse, startPulse, wait } from "./pulse.ts";
@@ -47,6 +48,7 @@ interface Course {
   readonly startedAt: number;
   readonly deadline: AbortController;
   readonly pulse: Pulse;
+  readonly answer: Continuation;
   readonly attempts: CallRecord["attempts"][number][];
   /** Who was asked last. */
   by: Candidate;
@@ -63,10 +65,11 @@ interface Course {
 const NO_DRAWS: Draws = { explore: 1, pick: 0 };
 
 export async function call(
-  house: House,
+  anybodys: House,
   request: GatewayRequest,
   options: GatewayCallOptions,
 ): Promise<GatewayResult> {
+  const house = houseFor(anybodys, options.payer?.tenant);
   const { clock } = house.options;
   const { use, stage } = request;
   const resolved = resolveTargets(house.options, use, stage);
@@ -102,6 +105,7 @@ function embark(
     inputTokens: estimateInputTokens(request),
     startedAt: house.options.clock.now(),
     deadline: new AbortController(),
+    answer: new Continuation((delta) => from.options.onDelta?.(delta)),
     attempts: [],
     by: first,
     choice: { order: [], candidates: [], reason: "" },
@@ -129,8 +133,10 @@ async function attempts(course: Course): Promise<GatewayResult> {
       return failed(course, interrupted(course) ?? course.refused ?? nobodyFits(course.choice));
     }
     const { result } = landing;
-    if (result.ok)
-      return { ok: true, reply: result.reply, record: record(course, result.reply.firstTokenMs) };
+    if (result.ok) {
+      const reply = course.answer.whole(result.reply);
+      return { ok: true, reply, record: record(course, reply.firstTokenMs) };
+    }
     const ended = interrupted(course) ?? verdict(course, { landing, failed: result.failure, alone });
     if (ended !== null) return failed(course, ended);
     if (course.attempts.length >= policy.maxAttempts) return failed(course, gaveUp(course, result.failure));
@@ -139,7 +145,7 @@ async function attempts(course: Course): Promise<GatewayResult> {
       return failed(course, tooLong(result.failure, pauseMs));
     }
     if (pauseMs > 0) await wait(options.clock, pauseMs, signal);
-    if (landing.spoke && !signal.aborted) course.options.onRestart?.();
+    if (landing.spoke && !signal.aborted) takeUp(course);
   }
 }
 
@@ -159,7 +165,7 @@ async function oneAttempt(
   const alone = course.choice.order.length === 1;
   const landing = await new Flight({
     house: course.house,
-    request: withoutRouting(course.request),
+    request: withoutRouting(course.answer.request(course.request)),
     inputTokens: course.inputTokens,
     primary,
     alone,
@@ -169,7 +175,7 @@ async function oneAttempt(
     admit: desk === undefined ? null : (candidate) => admit(course, desk, candidate),
     onDelta: (delta) => {
       course.pulse.heard();
-      course.options.onDelta?.(delta);
+      course.answer.hear(delta);
     },
   }).run();
   await account(course, landing);
@@ -280,13 +286,26 @@ function verdict(
 ): Failure | null {
   const { landing, failed: why } = of;
   if (faultClass(why) === "caller") return why;
-  if (landing.spoke && course.options.onDelta !== undefined && course.options.onRestart === undefined) {
+  const mayNotRestart = course.options.onDelta !== undefined && course.options.onRestart === undefined;
+  if (landing.spoke && mayNotRestart && !goesOn(course)) {
     const said = "part of the answer had been shown, and it is not said twice";
     return { ...why, message: `${why.message} (not tried again: ${said})` };
   }
   if (why.retryable) return null;
   const untried = course.choice.order.some((index) => course.candidates[index]?.tried === 0);
   return untried ? null : why;
+}
+
+/** JSON is judged as a whole, so it is begun anew. */
+function goesOn(course: Course): boolean {
+  const wanted = course.house.routing.afterContent === "continue" && course.request.json === undefined;
+  return wanted && course.answer.possible;
+}
+
+function takeUp(course: Course): void {
+  if (goesOn(course)) return course.answer.goOn();
+  course.answer.beginAnew();
+  course.options.onRestart?.();
 }
 
 /** None before a candidate that is free and was not tried; else what its provider asked for, else full jitter. */
@@ -346,6 +365,7 @@ function record(course: Course, firstTokenMs: number): CallRecord {
     firstTokenMs,
     ms: course.house.options.clock.now() - course.startedAt,
     ...course.prompt,
+    ...(course.answer.count > 0 && { continued: course.answer.count }),
     ...(course.budget !== undefined && { budget: course.budget }),
   };
 }

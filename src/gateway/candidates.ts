@@ -90,6 +90,11 @@ export function rank(candidates: readonly Candidate[], question: Question): Choi
   return choose(question.policy, needs, { candidates: facts, draws: question.draws });
 }
 
+/** What an agent asks for may be more than the house's rule, never less. */
+function strictest(...tiers: readonly (QualityTier | undefined)[]): QualityTier {
+  return Math.max(LOWEST_TIER, ...tiers.map((tier) => tier ?? LOWEST_TIER)) as QualityTier;
+}
+
 interface Asked {
   readonly request: GatewayRequest;
   readonly routing: House["routing"];
@@ -100,10 +105,12 @@ function needsOf({ request, routing, contextTokens }: Asked & { readonly context
     tools: request.tools.length > 0,
     json: request.json !== undefined,
     contextTokens,
-    minQuality: request.minQuality ?? routing.minQuality ?? LOWEST_TIER,
+    minQuality: strictest(request.minQuality, routing.minQuality),
     allow: routing.allow ?? [],
     deny: routing.deny ?? [],
     unknownPrice: routing.unknownPrice ?? "allow",
+    ...(routing.tenantAllow !== undefined && { tenantAllow: routing.tenantAllow }),
+    ...(routing.regions !== undefined && { regions: routing.regions }),
   };
 }
 
@@ -135,6 +142,7 @@ export function factsOf(
     json: traits.json,
     contextTokens: traits.contextTokens,
     quality: qualityFor(traits, request.stage),
+    ...(traits.region !== undefined && { region: traits.region }),
     ttftMs: health.ttftMs(inputTokens),
     failMs: health.failMs,
     errorRate: health.errorRate,

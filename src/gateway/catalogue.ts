@@ -10,11 +10,13 @@ export interface ModelTraits {
   readonly quality: QualityTier;
   /** By stage, where it differs: a model may summarise as well as a better one. */
   readonly qualityByStage?: Readonly<Record<string, QualityTier>>;
+  /** Where what it is sent is worked on, in words of one's own: `eu`, `us`, `local`. */
+  readonly region?: string;
   /** ms that it may honestly be silent before its first token: hidden reasoning, or weights that have to be loaded. */
   readonly slowStartMs?: number;
 }
 
-/** By `provider/model`; `provider/*` for models of a provider that have no entry of their own. */
+/** By `provider/model`; `provider/*` for what the entries of its models do not say. */
 export type Catalogue = Readonly<Record<string, Partial<ModelTraits>>>;
 
 /** Nothing is held against a model that is not known, and nothing is expected of it. */
@@ -54,12 +56,20 @@ export const CATALOGUE: Catalogue = {
   "openai/gpt-5-mini": traits(400_000, 2, { ...small, ...reasons }),
   "openai/gpt-4.1": traits(1_047_576, 2),
   "openai/gpt-4o-mini": traits(128_000, 1),
-  "ollama/*": { quality: 1, slowStartMs: COLD_START_MS },
+  "ollama/*": { quality: 1, slowStartMs: COLD_START_MS, region: "local" },
+  "scripted/*": { region: "local" },
 };
 
 export function traitsOf(catalogue: Catalogue, provider: string, model: string): ModelTraits {
   const own = catalogue[`${provider}/${model}`] ?? catalogue[`${provider}/${withoutPin(model)}`];
-  return { ...UNKNOWN, ...(own ?? catalogue[`${provider}/*`]) };
+  return { ...UNKNOWN, ...catalogue[`${provider}/*`], ...own };
+}
+
+/** Entry by entry: what is laid over may be about one field only. */
+export function laidOver(below: Catalogue, above: Catalogue): Catalogue {
+  const merged: Record<string, Partial<ModelTraits>> = { ...below };
+  for (const [name, more] of Object.entries(above)) merged[name] = { ...merged[name], ...more };
+  return merged;
 }
 
 export function qualityFor(of: ModelTraits, stage: string): QualityTier {

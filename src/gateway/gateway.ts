@@ -18,7 +18,8 @@ export function createModelGateway(options: GatewayOptions): SettableGateway {
   let house = buildHouse(options);
   return {
     reconfigure: (next) => {
-      house = buildHouse(next, house);
+      const { spend } = house.options;
+      house = buildHouse(spend === undefined ? next : { spend, ...next }, house);
     },
     call: (request, callOptions) => call(house, request, callOptions),
     resolve: (use, stage) => {

@@ -10,7 +10,7 @@ import {
   type Weights,
 } from "../domain/routing.ts";
 import { ModelBook } from "./book.ts";
-import { CATALOGUE, type Catalogue } from "./catalogue.ts";
+import { CATALOGUE, type Catalogue, laidOver } from "./catalogue.ts";
 import { Censor } from "./censor.ts";
 import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
@@ -50,7 +50,16 @@ export interface RoutingSettings {
   readonly unknownPrice?: "allow" | "deny";
   /** A second attempt beside a late first one; when absent, under `latency-first` only. */
   readonly hedge?: boolean;
+  /** Only models of these; one whose region is unknown is then not used. Absent or empty: any. */
+  readonly regions?: readonly string[];
+  /** An answer that broke off is begun anew or given up (`terminate`, when absent), or the model is asked to go on. */
+  readonly afterContent?: "terminate" | "continue";
+  /** Beside `allow`: a model must be on both. */
+  readonly tenantAllow?: readonly string[];
 }
+
+/** What is further asked of calls that a tenant pays for. It can only be stricter; the policy is the tenant's own. */
+export type TenantRouting = Pick<RoutingSettings, "policy" | "allow" | "deny" | "minQuality" | "regions">;
 
 export interface GatewayOptions extends RoutingTable {
   readonly clock: Clock;
@@ -58,6 +67,7 @@ export interface GatewayOptions extends RoutingTable {
   readonly random: () => number;
   readonly policy?: Partial<CallPolicy>;
   readonly routing?: RoutingSettings;
+  readonly tenants?: Readonly<Record<string, TenantRouting>>;
   /** Reserves and books what calls cost; without one nothing is counted. */
   readonly spend?: SpendDesk;
   /** Go before the price source. */
@@ -85,7 +95,7 @@ export interface House {
 export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
   const now = () => clock.now();
-  const catalogue = { ...CATALOGUE, ...options.catalogue };
+  const catalogue = laidOver(CATALOGUE, options.catalogue ?? {});
   const prices = { ...PRICES, ...options.prices };
   return {
     options,
@@ -97,6 +107,30 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
     health: before?.health ?? new HealthBook({ now, random }),
     hedges: before?.hedges ?? new HedgeBudget(),
   };
+}
+
+/** The house as it is for a tenant's call. */
+export function houseFor(house: House, tenant: string | null | undefined): House {
+  const own = tenant == null ? undefined : house.options.tenants?.[tenant];
+  if (own === undefined) return house;
+  const { routing } = house;
+  const { policy = routing.policy, allow, deny = [], minQuality = 1, regions } = own;
+  const merged: RoutingSettings = {
+    ...routing,
+    deny: [...(routing.deny ?? []), ...deny],
+    minQuality: Math.max(routing.minQuality ?? 1, minQuality) as QualityTier,
+    ...(policy !== undefined && { policy }),
+    ...(allow !== undefined && { tenantAllow: allow }),
+    ...(regions !== undefined && { regions: both(routing.regions, regions) }),
+  };
+  return { ...house, routing: merged };
+}
+
+/** Nothing in common is a wish that no model can fulfil, not a wish for any. */
+function both(house: readonly string[] | undefined, tenant: readonly string[]): readonly string[] {
+  if (house === undefined || house.length === 0) return tenant;
+  const common = house.filter((region) => tenant.includes(region));
+  return common.length === 0 ? ["(none in common)"] : common;
 }
 
 export function policyOf(routing: RoutingSettings, asked: PolicyName | undefined): RoutingPolicy {

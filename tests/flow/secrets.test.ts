@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ModelProvider, ModelRequest } from "../../src/contracts/model-provider.ts";
 import { NO_USAGE } from "../../src/domain/message.ts";
 import { defineAction } from "../../src/index.ts";
+import { runDetail } from "../../src/operations/runs/run-detail.ts";
 import { Playground } from "./playground.ts";
 
 const play = new Playground();
@@ -75,6 +76,9 @@ outputs:
   expect(call).toMatchObject({
     result: { value: { record: { redacted: { DEPLOY_PASSWORD: 1, "github-token": 1 } } } },
   });
+  const detail = await runDetail(runner.house.operations, id);
+  expect(detail.ok).toBe(true);
+  expect(JSON.stringify(detail)).not.toMatch(/sesame|ghp_/);
   const kept = Buffer.from(await runner.artifact(id, "kept.json")).toString();
   expect(JSON.parse(kept)).toEqual({
     given: "log in with [redacted:DEPLOY_PASSWORD] or [redacted:github-token]",

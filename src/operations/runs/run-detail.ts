@@ -5,6 +5,7 @@ import { asResult } from "../as-result.ts";
 import type { Parts } from "../parts.ts";
 import { findRun, unknownRun } from "./find-run.ts";
 import { readJournal } from "./read-journal.ts";
+import { shown } from "./shown.ts";
 import { usualTime } from "./usual-time.ts";
 
 export interface RunDetail {
@@ -14,7 +15,7 @@ export interface RunDetail {
 
 /** A run with everything that its journal tells: steps, waits, approvals, artifacts, usage, progress. */
 export function runDetail(
-  parts: Pick<Parts, "reader" | "workflows" | "clock">,
+  parts: Pick<Parts, "reader" | "workflows" | "clock" | "redactor">,
   id: string,
 ): Promise<Result<RunDetail>> {
   return asResult(async () => {
@@ -25,6 +26,6 @@ export function runDetail(
     for await (const facts of readJournal(parts, id)) growView(state, facts);
     const usualMs = hasRunEnded(run.value.status) ? null : await usualTime(parts, run.value.workflow);
     const view = showView(state, parts.clock.now(), usualMs);
-    return view ? ok({ run: run.value, view }) : unknownRun(id);
+    return view ? ok(shown(parts, { run: run.value, view })) : unknownRun(id);
   });
 }

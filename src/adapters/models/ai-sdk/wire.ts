@@ -15,6 +15,8 @@ export const DEFAULT_WIRE_LIMITS: WireLimits = { firstByteMs: 240_000, idleMs: 9
 
 const HEAD_CHARS = 400;
 const MAX_LINE_CHARS = 8_388_608;
+/** What every line of an answer of one JSON value a line has one of. */
+const LINE_KEYS = ["message", "done", "error"];
 
 /** Sees every byte of one call, whatever the SDK makes of it. */
 export interface Wire {
@@ -66,8 +68,16 @@ export function openWire(options: WireOptions): Wire {
   const guarded: typeof globalThis.fetch = async (input, init) => {
     watch(options.limits.firstByteMs, "did not begin to answer");
     const signal = init?.signal ? AbortSignal.any([init.signal, stalled.signal]) : stalled.signal;
-    const response = await fetch(input, { ...init, ...changedBody(options.body, init?.body), signal });
+    // No API answers with a redirect, and where it leads nobody shall be sent a key.
+    const request = {
+      ...init,
+      ...changedBody(options.body, init?.body),
+      redirect: "manual" as const,
+      signal,
+    };
+    const response = await fetch(input, request);
     seen.responded = true;
+    if (response.status >= 300 && response.status < 400) fail(redirected(options.name, response));
     if (response.body === null) return response;
     const tapped = response.body.pipeThrough(tap(onBytes));
     const { onLine } = options;
@@ -89,6 +99,13 @@ export function openWire(options: WireOptions): Wire {
       cancelTimer();
     },
   };
+}
+
+function redirected(name: string, response: Response): Failure {
+  const location = response.headers.get("location");
+  const to = location === null ? "another address" : (location.split("?")[0] ?? "").slice(0, HEAD_CHARS);
+  const what = `${name} redirects to ${to} (is the base URL right?); no redirect is followed`;
+  return failure("model_bad_reply", what, { status: response.status });
 }
 
 function changedBody(change: WireOptions["body"], body: unknown): { readonly body?: string } {
@@ -120,6 +137,13 @@ function checkLines(options: {
     if (event === null) {
       const start = line.slice(0, HEAD_CHARS);
       options.fail(failure("model_bad_reply", `${options.name} sent a line that is not JSON`, { start }));
+      return false;
+    }
+    if (!LINE_KEYS.some((key) => key in event)) {
+      const start = line.slice(0, HEAD_CHARS);
+      options.fail(
+        failure("model_bad_reply", `${options.name} sent a line that is not its protocol`, { start }),
+      );
       return false;
     }
     options.onLine(event);
