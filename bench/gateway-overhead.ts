@@ -234,7 +234,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function buildArms(up: Process, other: Process | null): Promise<readonly Arm[]> {
+async function buildArms(up: Process, other: Pick<Process, "url"> | null): Promise<readonly Arm[]> {
   const arm = (name: string, ask: Ask, gateway = false): Arm => ({ name, ask, gateway, seen: [] });
   const provider = (name: string, url: string, headers: Record<string, string> = {}) =>
     openAiCompatibleProvider({ name, baseUrl: `${url}/v1`, apiKey: "k", headers }, { clock: systemClock });

@@ -21,6 +21,8 @@ const START_PAUSE_MS = 100;
 
 export interface Process {
   readonly url: string;
+  /** On its stdin. */
+  tell(text: string): void;
   stop(): Promise<void>;
 }
 
@@ -36,11 +38,12 @@ export async function startScript(script: string, args: readonly (string | numbe
   const path = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(process.execPath, [path, ...args.map(String)], { stdio: ["pipe", "pipe", "inherit"] });
   const [port] = (await once(child.stdout, "data")) as [Buffer];
-  return { url: `http://127.0.0.1:${String(port).trim()}`, stop: () => end(child) };
+  const tell = (text: string) => void child.stdin.write(text);
+  return { url: `http://127.0.0.1:${String(port).trim()}`, tell, stop: () => end(child) };
 }
 
 /** Portkey's gateway from npm, in a folder of its own, as its documentation starts it; `null` when it cannot be had. */
-export async function startPortkey(installed: string | undefined): Promise<Process | null> {
+export async function startPortkey(installed: string | undefined): Promise<Omit<Process, "tell"> | null> {
   const folder = installed ?? mkdtempSync(join(tmpdir(), "agent-runner-portkey-"));
   const remove = () => {
     if (installed === undefined) rmSync(folder, { recursive: true, force: true });
