@@ -1,6 +1,6 @@
 // What the gateway adds to a streamed call, beside the provider's adapter alone, plain fetch, and one established gateway
 // from npm. Open loop: calls begin when they were meant to begin, whatever the ones before them do, and their time counts
-// from then. node bench/gateway-overhead.ts [--streams 500] [--seconds 8] [--rounds 2] [--portkey <installed folder>] [--no-portkey] [--json]
+// from then. node bench/gateway-overhead.ts [--streams 500] [--seconds 8] [--rounds 2] [--portkey <installed folder>] [--no-portkey] [--way gateway …] [--json]
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "8" },
     rounds: { type: "string", default: "2" },
     portkey: { type: "string" },
+    way: { type: "string", multiple: true },
     "no-portkey": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
@@ -36,6 +37,8 @@ const PIECES = 20;
 const PACE_MS = 200;
 const STREAM_MS = FIRST_MS + PIECES * PACE_MS;
 const PER_MS = streams / STREAM_MS;
+const SERIAL_CALLS = 5_000;
+const SERIAL_WARM = 500;
 const TARGET_P50_US = 150;
 const TARGET_P99_US = 1_000;
 
@@ -47,6 +50,7 @@ const history: readonly Message[] = Array.from({ length: 12 }, (_, index) =>
     ? { role: "user", text: `${index} ${LINE.repeat(10)}` }
     : { role: "assistant", text: `${index} ${LINE.repeat(10)}`, toolCalls: [] },
 );
+const NAMES = ["alpha", "beta", "gamma"] as const;
 /** Micro-dollars per million tokens. */
 const PRICE = { input: 3_000_000, cacheRead: 300_000, cacheWrite: 3_750_000, output: 15_000_000 };
 const BUDGETS: readonly Budget[] = [
@@ -218,7 +222,8 @@ const portkey = values["no-portkey"] ? null : await startPortkey(values.portkey)
 const folder = mkdtempSync(join(tmpdir(), "agent-runner-overhead-"));
 const stopping: (() => Promise<void>)[] = [];
 try {
-  const arms = await buildArms(upstream, portkey);
+  const all = await buildArms(upstream, portkey);
+  const arms = all.filter(({ name }) => values.way?.includes(name) ?? true);
   for (let round = 0; round < Number(values.rounds); round += 1) {
     // Each round in the other direction, so that what drifts meets all alike.
     for (const arm of round % 2 === 0 ? arms : arms.toReversed()) {
@@ -226,7 +231,7 @@ try {
       if (!values.json) process.stderr.write(`${arm.name}: ${arm.seen.length} calls\n`);
     }
   }
-  report(arms);
+  report(arms, await serially());
 } finally {
   for (const stop of stopping) await stop();
   await portkey?.stop();
@@ -242,15 +247,8 @@ async function buildArms(up: Process, other: Pick<Process, "url"> | null): Promi
   stopping.push(() => sqlite.close());
   const gateway = (spend?: SpendDesk) =>
     createModelGateway({
-      providers: ["alpha", "beta", "gamma"].map((name) => ({ provider: watched(provider(name, up.url)) })),
-      howToConfigure: "",
-      default: "alpha/m,beta/m,gamma/m",
-      clock: systemClock,
-      random: Math.random,
-      redactor: redactorFor(process.env),
-      routing: { policy: "latency-first", hedge: false },
-      priceSource: genaiPrices({ baseUrls: {} }),
-      prices: { "alpha/m": PRICE, "beta/m": PRICE, "gamma/m": PRICE },
+      ...common(),
+      providers: NAMES.map((name) => ({ provider: watched(provider(name, up.url)) })),
       ...(spend === undefined ? {} : { spend }),
     });
   const arms = [
@@ -262,6 +260,19 @@ async function buildArms(up: Process, other: Pick<Process, "url"> | null): Promi
   if (other === null) return arms;
   const headers = { "x-portkey-provider": "openai", "x-portkey-custom-host": `${up.url}/v1` };
   return [...arms, arm("adapter, through Portkey", byAdapter(provider("portkey", other.url, headers)))];
+}
+
+function common() {
+  return {
+    howToConfigure: "",
+    default: NAMES.map((name) => `${name}/m`).join(","),
+    clock: systemClock,
+    random: Math.random,
+    redactor: redactorFor(process.env),
+    routing: { policy: "latency-first", hedge: false },
+    priceSource: genaiPrices({ baseUrls: {} }),
+    prices: Object.fromEntries(NAMES.map((name) => [`${name}/m`, PRICE])),
+  } as const;
 }
 
 function desk(sqlite: SqliteStore, budgets: readonly Budget[]): SpendDesk {
@@ -286,7 +297,44 @@ function desk(sqlite: SqliteStore, budgets: readonly Budget[]): SpendDesk {
   return made;
 }
 
-function report(arms: readonly Arm[]): void {
+/** One call after the other against a provider that answers at once: what the gateway itself takes of the processor. */
+async function serially(): Promise<{
+  readonly meanCpuUs: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}> {
+  const seen = { asked: 0, first: 0 };
+  const usage = { input: 3_000, output: 1, cacheRead: 0, cacheWrite: 0, reasoning: 0 };
+  const stub = (name: string): ModelProvider => ({
+    name,
+    health: async () => ({ status: "ok", detail: "" }),
+    models: async () => [],
+    generate: async (_, { onDelta }) => {
+      seen.asked = now();
+      onDelta?.({ kind: "text", text: "x" });
+      const reply = { text: "x", toolCalls: [], reasoning: "", finish: "stop" as const, usage, model: "m" };
+      return { ok: true, reply: { ...reply, firstTokenMs: 1, ms: 1 } };
+    },
+  });
+  const gateway = createModelGateway({
+    ...common(),
+    providers: NAMES.map((name) => ({ provider: stub(name) })),
+  });
+  const before: number[] = [];
+  let cpu = process.threadCpuUsage();
+  for (let call = 0; call < SERIAL_WARM + SERIAL_CALLS; call += 1) {
+    if (call === SERIAL_WARM) cpu = process.threadCpuUsage();
+    const asked = request();
+    const startedAt = now();
+    await gateway.call(asked, { signal, onDelta: () => {} });
+    if (call >= SERIAL_WARM) before.push(seen.asked - startedAt);
+  }
+  const { user, system } = process.threadCpuUsage(cpu);
+  const { p50, p99 } = quantiles(before);
+  return { meanCpuUs: (user + system) / SERIAL_CALLS, p50Us: p50 * 1_000, p99Us: p99 * 1_000 };
+}
+
+function report(arms: readonly Arm[], alone: Awaited<ReturnType<typeof serially>>): void {
   const us = (ms: number) => Math.round(ms * 1_000);
   const rows = arms.map(({ name, seen, gateway }) => {
     const good = seen.filter((one) => one.ok);
@@ -302,7 +350,7 @@ function report(arms: readonly Arm[]): void {
       : null;
     return { name, calls: seen.length, failed: seen.length - good.length, first, whole, own };
   });
-  if (values.json) return console.log(JSON.stringify({ streams, rows }, null, 2));
+  if (values.json) return console.log(JSON.stringify({ streams, rows, alone }, null, 2));
   console.log(
     `${streams} streams at a time, ${PIECES} pieces each, ${(PER_MS * 1_000).toFixed(0)} calls/s; beyond what the upstream takes, µs\n`,
   );
@@ -324,6 +372,11 @@ function report(arms: readonly Arm[]): void {
     );
     console.log(`| ${name} | ${cells.join(" | ")} |`);
   }
+  const { meanCpuUs, p50Us, p99Us } = alone;
+  console.log(
+    `\none call after the other, before the provider is asked: p50 ${p50Us.toFixed(0)} µs, p99 ${p99Us.toFixed(0)} µs; ` +
+      `processor time of the whole call, mean: ${meanCpuUs.toFixed(0)} µs`,
+  );
   const met = rows.find((row) => row.name === "gateway")?.own?.first;
   if (met === undefined) return;
   const verdict = us(met.p50) <= TARGET_P50_US && us(met.p99) <= TARGET_P99_US ? "met" : "missed";

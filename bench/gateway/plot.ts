@@ -19,7 +19,7 @@ if (from === undefined || to === undefined)
   throw new Error("usage: node bench/gateway/plot.ts <results.json> <out.svg>");
 const results = JSON.parse(readFileSync(from, "utf8")) as Results;
 
-const NAMES = 210;
+const NAMES = 240;
 const PANEL = 230;
 const GAP = 34;
 const ROW = 30;
