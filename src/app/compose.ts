@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
+import { createCalendar } from "../adapters/definitions/calendar.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
 import { checkInputs } from "../adapters/definitions/inputs.ts";
 import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
@@ -17,16 +18,22 @@ import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
 import type { Action, Actions } from "../contracts/action.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
+import type { Chore } from "../contracts/service.ts";
 import { FailureError, ok, type Result } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
 import { collector } from "../engine/services/collector.ts";
+import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
+import { createMediator } from "../gateway/mediator.ts";
+import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
@@ -34,6 +41,7 @@ import { prepareRun } from "../operations/runs/prepare-run.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
 import { createLife, type Life } from "./lifecycle.ts";
 import { createLog } from "./log.ts";
@@ -87,6 +95,8 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     providers: options.providers ?? [],
     redactor,
   });
+  const { mediatorModel, mediatorMs } = config;
+  const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
@@ -107,6 +117,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
         },
       },
       gateway,
+      mediator,
       tools: toolBox,
       sandbox: createHostSandbox({ registry: openGroupRegistry(processes) }),
       workspaces,
@@ -129,9 +140,11 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const front = await createFront(config, { database, clock: database.clock, log });
+  const built = { artifacts, definitions, gateway, mediator, library, front };
+  const operations = operationsOf({ config, ground, ...built });
   await saveWorkflows(database, library);
-  const engine = engineOf({ ground, actions, artifacts, expressions, operations });
+  const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
@@ -144,10 +157,40 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     log,
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
-    houseChores: [],
-    reloadables: [logLevel(log)],
+    houseChores: [scheduling(database, engine, operations)],
+    reloadables: [logLevel(log), limits(front)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function limits(front: Front): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LIMITS"],
+    prepare: (config) => front.rules.prepare(config.limits),
+  };
+}
+
+function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {
+  return scheduler({
+    ...engine,
+    schedules: database.schedules,
+    calendar: operations.calendar,
+    newRunId: () => operations.newId("run"),
+    prepare: async ({ id, workflow, spec }) => {
+      const { inputs, tenant, queue, priority, title } = spec;
+      const terms = termsOf(operations.desk.rules(), { priority }, database.clock.now());
+      if (!terms.ok) return terms;
+      return prepareRun(operations, {
+        workflow,
+        inputs,
+        tenant,
+        principal: `schedule:${id}`,
+        queue,
+        ...terms.value,
+        ...(title === undefined ? {} : { title }),
+      });
+    },
+  });
 }
 
 function logLevel(log: Logger): Reloadable {
@@ -180,9 +223,11 @@ function operationsOf(of: {
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
+  readonly mediator: Mediator;
   readonly library: Library;
+  readonly front: Front;
 }): Parts {
-  const { store, reader, workflows } = of.ground.database;
+  const { store, reader, workflows, schedules } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
@@ -192,15 +237,20 @@ function operationsOf(of: {
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
+    mediator: of.mediator,
     live: of.ground.live,
     redactor: of.ground.redactor,
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
+    desk: of.front.desk,
+    metrics: of.front.metrics,
     probes: [],
     ...(use === null
       ? {}
@@ -222,6 +272,7 @@ function engineOf(of: {
   readonly artifacts: EngineParts["artifacts"];
   readonly expressions: EngineParts["expressions"];
   readonly operations: Parts;
+  readonly front: Front;
 }): EngineParts {
   const { ground, operations } = of;
   return {
@@ -238,11 +289,16 @@ function engineOf(of: {
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
-    prepareChild: (child, parent) => {
-      const { tenant, queue, priority, deadlineAt } = parent;
-      return prepareRun(operations, { ...child, tenant, queue, priority, deadlineAt });
-    },
+    retryBudget: () => of.front.rules.current().retryBudget,
+    observe: observed(of.front),
+    prepareChild: (child, parent) => prepareRun(operations, { ...child, ...inherited(parent) }),
   };
+}
+
+/** A child is its parent's work; when it begins, and how long it takes, nobody promised for it alone. */
+function inherited({ tenant, principal, queue, priority, deadlineAt, sla }: RunRequest) {
+  const own = sla === undefined ? null : { class: sla.class, startBy: null, targetMs: null };
+  return { tenant, principal: principal ?? null, queue, priority, deadlineAt, sla: own };
 }
 
 function houseOf(of: {

@@ -33,6 +33,10 @@ export interface Config {
   readonly routing: RoutingSettings;
   /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
   readonly intentModel: string | null;
+  /** `provider/model`, or several, that reads loosely written tasks and sums texts up; `null`: rules do. */
+  readonly mediatorModel: string | null;
+  /** Longest that it is waited for, in ms. */
+  readonly mediatorMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
@@ -40,6 +44,10 @@ export interface Config {
   readonly retentionMs: number | null;
   /** A YAML script for the `scripted` provider; it is offered only when this is set. */
   readonly script: string | null;
+  /** Absolute path of the limits file (priority classes, caps, tenants, rates); `null` for the defaults. */
+  readonly limits: string | null;
+  /** Whether a proxy in front says by headers who asks; without, everybody is the tenant `default`. */
+  readonly trustIdentityHeaders: boolean;
   /** The environment that providers are configured from. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -59,9 +67,11 @@ const STAGE_VARIABLES: Readonly<Record<Stage, string>> = {
   summarise: "SUMMARISE_MODEL",
 };
 
+const MEDIATOR_VARIABLE = "MEDIATOR_MODEL";
+
 /** Laid over an environment in which a model is named for everything. */
 export const NO_STAGE_MODELS: Readonly<Record<string, undefined>> = Object.fromEntries(
-  Object.values(STAGE_VARIABLES).map((name) => [name, undefined]),
+  [...Object.values(STAGE_VARIABLES), MEDIATOR_VARIABLE].map((name) => [name, undefined]),
 );
 
 const PREFIX = "AGENT_RUNNER_";
@@ -141,10 +151,13 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_DENY: patterns.optional(),
   AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
+  AGENT_RUNNER_MEDIATOR_TIMEOUT: duration.default(LIMITS.mediatorMs),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
   AGENT_RUNNER_MIGRATE: z.enum(["auto", "off"]).default("auto"),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
+  AGENT_RUNNER_LIMITS: z.string().min(1).optional(),
+  AGENT_RUNNER_TRUST_IDENTITY_HEADERS: z.enum(["true", "false"]).default("false"),
   DATABASE_URL: z
     .string()
     .refine(
@@ -182,6 +195,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   const read = parsed.data;
   const stageModels = readStageModels(env);
   if (!stageModels.ok) return stageModels;
+  const mediatorModel = readModels(env, MEDIATOR_VARIABLE);
+  if (!mediatorModel.ok) return mediatorModel;
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
@@ -195,10 +210,14 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     stageModels: stageModels.value,
     routing: routingFrom(read),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
+    mediatorModel: mediatorModel.value,
+    mediatorMs: read.AGENT_RUNNER_MEDIATOR_TIMEOUT,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
     retentionMs: read.AGENT_RUNNER_RETENTION,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
+    limits: read.AGENT_RUNNER_LIMITS === undefined ? null : resolve(read.AGENT_RUNNER_LIMITS),
+    trustIdentityHeaders: read.AGENT_RUNNER_TRUST_IDENTITY_HEADERS === "true",
     env,
   });
 }
@@ -206,16 +225,20 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
 function readStageModels(env: Readonly<Record<string, string | undefined>>): Result<Config["stageModels"]> {
   const models: Partial<Record<Stage, string>> = {};
   for (const [stage, name] of Object.entries(STAGE_VARIABLES) as [Stage, string][]) {
-    const value = env[name]?.trim();
-    if (!value) continue;
-    const parsed = modelList.safeParse(value);
-    if (!parsed.success) {
-      const what = `${name} is ${JSON.stringify(value)}: ${parsed.error.issues[0]?.message}`;
-      return fail("invalid_config", what, { setting: name });
-    }
-    models[stage] = parsed.data;
+    const read = readModels(env, name);
+    if (!read.ok) return read;
+    if (read.value !== null) models[stage] = read.value;
   }
   return ok(models);
+}
+
+function readModels(env: Readonly<Record<string, string | undefined>>, name: string): Result<string | null> {
+  const value = env[name]?.trim();
+  if (!value) return ok(null);
+  const parsed = modelList.safeParse(value);
+  if (parsed.success) return ok(parsed.data);
+  const what = `${name} is ${JSON.stringify(value)}: ${parsed.error.issues[0]?.message}`;
+  return fail("invalid_config", what, { setting: name });
 }
 
 function routingFrom(read: z.infer<typeof settings>): RoutingSettings {

@@ -1,12 +1,15 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { createMemoryRates } from "../adapters/store/memory/rates.ts";
 import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
 import { SteadyClock } from "../base/steady-clock.ts";
 import type { Fleet } from "../contracts/fleet.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { LiveRelay } from "../contracts/live.ts";
+import type { RateLimitStore } from "../contracts/rate-limit-store.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { ScheduleStore } from "../contracts/schedule-store.ts";
 import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Config } from "./config.ts";
@@ -17,12 +20,15 @@ export interface Database {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
   /** The database's time, which all processes share, whatever their own clocks say. */
   readonly clock: SteadyClock;
+  /** Shared by all processes of a PostgreSQL; of one process otherwise. */
+  readonly rates: RateLimitStore;
   close(): Promise<void>;
 }
 
@@ -38,7 +44,15 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
   const { migrate } = config;
   const opened =
     config.databaseUrl === null
-      ? await openSqliteStore({ path: join(config.dataDir, SQLITE_FILE), clock, migrate, onBeatFailure })
+      ? {
+          ...(await openSqliteStore({
+            path: join(config.dataDir, SQLITE_FILE),
+            clock,
+            migrate,
+            onBeatFailure,
+          })),
+          rates: createMemoryRates(clock),
+        }
       : await openPostgresStore({
           url: config.databaseUrl,
           clock,

@@ -61,7 +61,8 @@ export async function createLife(parts: LifeParts): Promise<Life> {
   const { id, database, clock, log, engine } = parts;
   let config = parts.config;
   let roles: readonly Role[] = [];
-  let draining: Promise<void> | null = null;
+  let draining = false;
+  let drained: Promise<void> | null = null;
   const self = { host: hostname(), pid: process.pid, processStart: processStart(process.pid) };
   const worker = new Worker(engine, { id, ...self, slots: config.slots, labels: await labelsOf(config) });
   const works = () => roles.includes("worker");
@@ -79,16 +80,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
     clock,
     log,
     ticks,
-    member: (): Member => ({
-      id,
-      ...self,
-      version: productVersion(),
-      roles,
-      labels: works() ? worker.labels : [],
-      slots: works() ? worker.slots : 0,
-      held: worker.held,
-      draining: draining !== null,
-    }),
+    member: () => ({ id, ...self, ...toldOf(worker, roles), draining }),
     onLook: (look) => {
       const moved = clock.correct(look);
       if (Math.abs(moved) >= WRONG_CLOCK_MS)
@@ -122,7 +114,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
   };
   const life: Life = {
     worker,
-    steering: { member: id, draining: () => draining !== null, reload },
+    steering: { member: id, draining: () => draining, reload },
     config: () => config,
     async start(asked = config.roles) {
       roles = asked;
@@ -134,8 +126,9 @@ export async function createLife(parts: LifeParts): Promise<Life> {
       worker.start();
     },
     drain() {
-      draining ??= drain();
-      return draining;
+      draining = true;
+      drained ??= drain();
+      return drained;
     },
     async stop() {
       await life.drain();
@@ -143,6 +136,17 @@ export async function createLife(parts: LifeParts): Promise<Life> {
     },
   };
   return life;
+}
+
+function toldOf(
+  worker: Worker,
+  roles: readonly Role[],
+): Pick<Member, "version" | "roles" | "labels" | "slots" | "held"> {
+  const { held } = worker;
+  const base = { version: productVersion(), roles, held };
+  return roles.includes("worker")
+    ? { ...base, labels: worker.labels, slots: worker.slots }
+    : { ...base, labels: [], slots: 0 };
 }
 
 /** What is done once, however many processes there are. */

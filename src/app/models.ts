@@ -43,11 +43,16 @@ export async function createModels(
     random: parts.random,
     redactor: parts.redactor,
     howToConfigure: howToConfigure(found),
-    stages: config.stageModels,
+    stages: stageModels(config),
     routing: config.routing,
     priceSource: genaiPrices({ baseUrls: baseUrlsOf(found.configured) }),
     ...(config.model === null ? {} : { default: config.model }),
   });
+}
+
+/** What a mediator model is for, it does for every stage of that kind that has no model of its own. */
+function stageModels({ mediatorModel, stageModels: own }: Config): Config["stageModels"] {
+  return mediatorModel === null ? own : { summarise: mediatorModel, ...own };
 }
 
 function baseUrlsOf(configured: readonly ProviderSettings[]): Readonly<Record<string, string>> {

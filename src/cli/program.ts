@@ -20,8 +20,10 @@ import { addProviders } from "./commands/providers.ts";
 import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
 import { addStart } from "./commands/start.ts";
+import { addTask } from "./commands/task.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
@@ -40,6 +42,7 @@ const COMMANDS = [
   addReload,
   addRun,
   addAct,
+  addTask,
   addRuns,
   addShow,
   addEvents,
@@ -48,6 +51,7 @@ const COMMANDS = [
   addArtifacts,
   addWorkflows,
   addUpload,
+  addSchedules,
   addValidate,
   addAgents,
   addProviders,

@@ -79,6 +79,22 @@ export const ERRORS = {
     "Wait for the run that the message names to end, cancel it, or let this one wait (`on_conflict: queue`).",
   ),
   forbidden_host: lasting(403, "Call the server by a loopback name, from the same origin."),
+  identity_not_trusted: lasting(
+    403,
+    "Leave the identity headers out, or set AGENT_RUNNER_TRUST_IDENTITY_HEADERS=true behind a proxy that sets them.",
+  ),
+  rate_limited: passing(
+    429,
+    "Wait as Retry-After says; the rate of the named scope is set in the limits file.",
+  ),
+  deadline_unmeetable: passing(
+    503,
+    "Send it again after Retry-After, with a later `deadline` or `start_by`, or in a more urgent class.",
+  ),
+  invalid_limits: lasting(
+    422,
+    "Correct the limits file at the named line and column; docs/LIMITS.md has its format.",
+  ),
   inbox_full: passing(
     429,
     "The run has more unread messages than it may hold; send it again when it has read some.",
@@ -101,6 +117,11 @@ export const ERRORS = {
   unknown_action: lasting(422, "Register the action on this worker, or correct `uses`."),
   step_timeout: passing(504, "Raise the step's `timeout`, or make the step smaller."),
   deadline_exceeded: lasting(504, "Start the run again with a later deadline."),
+  start_by_missed: lasting(504, "Start the run again with a later `start_by`, or in a more urgent class."),
+  retry_budget_exhausted: passing(
+    503,
+    "Too many steps fail at the moment, so retries were held back: mend the cause, then start the run again.",
+  ),
   step_failed: lasting(422, "The failed step's own error says what happened."),
   action_crashed: passing(500, "The action threw; its message and stack are in the failure's details."),
   canceled: lasting(409, "Somebody canceled it; start a new run to try again."),

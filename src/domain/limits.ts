@@ -8,6 +8,22 @@ export const LIMITS = {
   /** Characters of a comment, a reason or a reply. */
   textChars: 16_384,
   idempotencyKeyChars: 255,
+  /** Triggers of one workflow. */
+  triggers: 20,
+  /** A due time that was seen later than this was missed: the schedule's `catch_up` says what becomes of it. */
+  scheduleGraceMs: 60_000,
+  /** Due times that one look at a schedule takes. */
+  scheduleScan: 1_000,
+  /** Missed due times that `catch_up: all` makes up for; the oldest give way. */
+  scheduleCatchUp: 100,
+  /** The longest that a `jitter` may be. */
+  scheduleJitterMs: 86_400_000,
+  /** How long a firing that cannot be admitted (a full queue) is tried again. */
+  scheduleRetryMs: 3_600_000,
+  /** Firings that are kept of one schedule, beside those whose run is open. */
+  firingsKept: 500,
+  /** Due times shown ahead. */
+  scheduleAhead: 50,
   /** Examples of one workflow or agent, and characters of each. */
   examples: 20,
   exampleChars: 300,
@@ -17,6 +33,8 @@ export const LIMITS = {
   longPollMs: 60_000,
   /** A model that decides between close candidates is given up after this. */
   intentModelMs: 15_000,
+  /** A model that reads a task or sums a text up is given up after this, unless configured otherwise. */
+  mediatorMs: 30_000,
   /** Priorities are 0 (the most urgent class) up to and without this. */
   priorities: 10,
   /** Labels that one run needs or one worker has, characters of each, and different sets of them that runs may need. */

@@ -2,9 +2,11 @@ import type { Claim, InboxMessage, StoreHint, WorkerInfo } from "../contracts/ru
 import type { Service } from "../contracts/service.ts";
 import { FailureError } from "../domain/errors.ts";
 import { type Plan, planOf } from "../domain/plan.ts";
+import { DEFAULT_RETRY_BUDGET } from "../domain/retry-budget.ts";
 import { bury, Drive, type DriveEnd } from "./drive.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { EngineParts } from "./parts.ts";
+import { RetryBudgets } from "./retry-budgets.ts";
 import { bareCommit } from "./run-journal.ts";
 
 const PLANS_KEPT = 512;
@@ -24,6 +26,7 @@ export class Worker implements Service {
   readonly #committer: GroupCommit;
   readonly #drives = new Map<number, Drive>();
   readonly #plans = new Map<string, Plan>();
+  readonly #retries: RetryBudgets;
   #running = false;
   /** What the store knows of this worker; `null` when it knows nothing. */
   #joined: WorkerInfo | null = null;
@@ -38,6 +41,7 @@ export class Worker implements Service {
     this.#parts = parts;
     this.#info = info;
     this.#committer = new GroupCommit(parts);
+    this.#retries = new RetryBudgets(parts.retryBudget ?? (() => DEFAULT_RETRY_BUDGET));
   }
 
   /** Runs being driven now. */
@@ -208,6 +212,7 @@ export class Worker implements Service {
       inbox,
       committer: this.#committer,
       planOf: (hash) => this.#planOf(hash),
+      retries: this.#retries,
     });
     this.#drives.set(claim.no, drive);
     void drive.ended

@@ -2,13 +2,15 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { createMemoryFleet, createMemoryLeaders } from "./fleet.ts";
 import { createMemoryReader } from "./reader.ts";
+import { MemorySchedules } from "./schedules.ts";
 import { createMemorySpend } from "./spend.ts";
-import { copy, emptyState, type MemoryWorker } from "./state.ts";
+import { copy, emptyState, type MemoryState, type MemoryWorker } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
 
@@ -38,6 +40,7 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
@@ -128,15 +131,24 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
   return {
     store,
     reader: createMemoryReader(state),
-    workflows: createMemoryWorkflows(),
-    spend: createMemorySpend(clock),
-    fleet: createMemoryFleet(clock),
-    leaders: createMemoryLeaders(clock),
+    ...besideRuns(state, clock),
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();
       return known !== undefined;
     },
     close: () => store.close(),
+  };
+}
+
+/** What else a store keeps, each of it for itself. */
+function besideRuns(state: MemoryState, clock: Clock) {
+  const schedules = new MemorySchedules(state);
+  return {
+    workflows: createMemoryWorkflows(schedules),
+    schedules,
+    spend: createMemorySpend(clock),
+    fleet: createMemoryFleet(clock),
+    leaders: createMemoryLeaders(clock),
   };
 }

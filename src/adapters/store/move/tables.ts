@@ -217,6 +217,7 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
   pruning: "empty outside a transaction",
   member: "of processes, which work on one database",
   leader: "of the same processes; the target's own terms grow",
+  rate: "counts of the last minutes, which a new database begins anew",
   live_watch: "who reads at this moment",
   live_event: "seen now or never",
   moving: "the progress of a copy into this database",

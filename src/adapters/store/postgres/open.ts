@@ -2,7 +2,9 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
+import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
@@ -13,8 +15,10 @@ import { Hints } from "./hints.ts";
 import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
+import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
@@ -38,10 +42,13 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
+  /** One count for all processes of the database. */
+  readonly rates: RateLimitStore;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -67,6 +74,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
   const talk = session("live");
+  const rates = new Session({ url, name: "rates", patienceMs });
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
@@ -99,6 +107,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    schedules: createScheduleStore(doors, reads),
     live: createLiveRelay(talk, reads),
     spend: createSpendLedger({
       session: money,
@@ -107,9 +116,10 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     }),
     fleet: createFleet({ doors, reads }, now),
     leaders,
+    rates: createPostgresRates(rates, clock),
     wakeUp: () => hints.mode,
     async close() {
-      await Promise.all([talk.close(), money.close(), leaders.close()]);
+      await Promise.all([talk.close(), money.close(), leaders.close(), rates.close()]);
       await store.close();
     },
   };

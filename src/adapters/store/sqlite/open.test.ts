@@ -5,6 +5,7 @@ import { realClock } from "../../../../tests/support/real-clock.ts";
 import { liveRelaySuite } from "../../../contracts/live-relay.suite.ts";
 import { runStoreSuite } from "../../../contracts/run-store.suite.ts";
 import type { StoreMaker } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { openSqliteStore } from "./open.ts";
 
@@ -26,6 +27,7 @@ const maker: StoreMaker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
+scheduleStoreSuite(maker);
 liveRelaySuite({
   name: "sqlite",
   async open() {

@@ -3,6 +3,7 @@ import type { Fleet } from "../../../contracts/fleet.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
@@ -14,6 +15,7 @@ import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
 import { createRunReader } from "./reader.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type SqliteRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
@@ -35,6 +37,7 @@ export interface SqliteStore {
   readonly store: SqliteRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
@@ -86,6 +89,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       store: { ...store, close },
       reader: createRunReader(read),
       workflows: createWorkflowStore(write, read),
+      schedules: createScheduleStore(write, read),
       live: createLiveRelay(write, read, () => clock.now()),
       spend: createSpendLedger(write, read, clock),
       fleet: createFleet(write, writer, now),
