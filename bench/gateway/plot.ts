@@ -100,11 +100,12 @@ writeFileSync(
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(about)}" font-family="system-ui, sans-serif" font-size="13">
 <style>
   .paper { fill: #ffffff } text { fill: #1f2328 } .tick, .about { fill: #59636e; font-size: 11px } .title { font-weight: 600 }
-  .grid { stroke: #d1d9e0 } .ours { fill: #0969da; stroke: #0969da } .other { fill: #9a6700; stroke: #9a6700 }
-  .oracle { fill: #59636e; stroke: #59636e } .mean { stroke-width: 3 } circle { stroke: none !important }
+  .grid { stroke: #d1d9e0 } circle.ours { fill: #0969da } circle.other { fill: #9a6700 } circle.oracle { fill: #59636e }
+  .mean { stroke-width: 3 } .mean.ours { stroke: #0969da } .mean.other { stroke: #9a6700 } .mean.oracle { stroke: #59636e }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #0d1117 } text { fill: #f0f6fc } .tick, .about { fill: #9198a1 } .grid { stroke: #3d444d }
-    .ours { fill: #4493f8; stroke: #4493f8 } .other { fill: #d29922; stroke: #d29922 } .oracle { fill: #9198a1; stroke: #9198a1 }
+    circle.ours { fill: #4493f8 } circle.other { fill: #d29922 } circle.oracle { fill: #9198a1 }
+    .mean.ours { stroke: #4493f8 } .mean.other { stroke: #d29922 } .mean.oracle { stroke: #9198a1 }
   }
 </style>
 <rect class="paper" width="${width}" height="${height}" rx="6"/>
