@@ -1,6 +1,8 @@
 // Hours of traffic over models that have bad days, in virtual time. "agent-runner" is the real gateway, with its clock, its
 // randomness and its providers injected; the others are what gateways commonly do, over the same providers and draws.
 // node bench/gateway-simulation.ts [--requests 100000] [--seeds 3] [--scenario incidents] [--policy <name>] [--json]
+// The plot in docs: node bench/gateway-simulation.ts --seeds 5 --json > results.json
+//                   node bench/gateway/plot.ts results.json docs/gateway-simulation.svg
 import { parseArgs } from "node:util";
 import type { GatewayRequest } from "../src/contracts/model-gateway.ts";
 import { createModelGateway } from "../src/gateway/gateway.ts";
@@ -173,4 +175,13 @@ for (const policy of wanted) {
   );
   if (!values.json) console.log(`| ${policy} | ${cells.join(" | ")} |`);
 }
-if (values.json) console.log(JSON.stringify(results, null, 2));
+if (values.json) {
+  const { requests, seeds, rate } = values;
+  const about = {
+    scenario: values.scenario,
+    requests: Number(requests),
+    seeds: Number(seeds),
+    rate: Number(rate),
+  };
+  console.log(JSON.stringify({ ...about, policies: results }, null, 2));
+}

@@ -10,6 +10,7 @@ export const SLO_MS = 5_000;
 /** Of every request, in tokens; what differs between the targets is their price. */
 const INPUT_TOKENS = 1_000;
 const OUTPUT_TOKENS = 200;
+const REFUSAL_MS = 50;
 
 export interface TargetSpec {
   readonly name: string;
@@ -32,29 +33,40 @@ type Trouble =
   | { readonly kind: "overload"; readonly share: number }
   | { readonly kind: "hang"; readonly share: number };
 
-/** Each hour, by minutes: what goes wrong where. A black hole is a hang of everything. */
-const INCIDENTS: readonly {
+/** Something that goes wrong at a target, by minutes of each hour. */
+export interface Incident {
   readonly target: number;
   readonly from: number;
   readonly to: number;
   readonly what: Trouble;
-}[] = [
+}
+
+/** A black hole is a hang of everything. */
+const INCIDENTS: readonly Incident[] = [
   { target: 0, from: 5, to: 10, what: { kind: "brownout", factor: 8 } },
   { target: 2, from: 15, to: 20, what: { kind: "overload", share: 0.6 } },
   { target: 1, from: 25, to: 30, what: { kind: "hang", share: 0.15 } },
   { target: 0, from: 35, to: 38, what: { kind: "hang", share: 1 } },
 ];
 
+/** Two minutes with some of the same, short enough to be lived through in real time. */
+export const SHORT_INCIDENTS: readonly Incident[] = [
+  { target: 0, from: 0.4, to: 0.7, what: { kind: "brownout", factor: 8 } },
+  { target: 2, from: 0.8, to: 1.1, what: { kind: "overload", share: 0.6 } },
+  { target: 1, from: 1.2, to: 1.5, what: { kind: "hang", share: 0.15 } },
+  { target: 0, from: 1.6, to: 1.8, what: { kind: "hang", share: 1 } },
+];
+
 export interface Scenario {
-  readonly incidents: boolean;
+  readonly incidents: readonly Incident[];
   /** Calls at a time that a target takes before it answers 429, and that slow it down as it fills; absent for no limit. */
   readonly capacity?: number;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  calm: { incidents: false },
-  incidents: { incidents: true },
-  crowded: { incidents: true, capacity: 60 },
+  calm: { incidents: [] },
+  incidents: { incidents: INCIDENTS },
+  crowded: { incidents: INCIDENTS, capacity: 60 },
 };
 
 /** Deterministic and uniform in [0, 1): the same numbers meet every policy. */
@@ -85,6 +97,36 @@ export function stream(seed: number): () => number {
   };
 }
 
+/** What a request meets at a target: ms to the first token, or to the refusal. */
+export interface Fate {
+  readonly ms: number;
+  readonly end: "ok" | "529" | "429" | "never";
+}
+
+/** Without load, which only a simulated world knows. `now` in ms since the world began. */
+export function fateOf(of: {
+  readonly seed: number;
+  readonly request: number;
+  readonly target: number;
+  readonly now: number;
+  readonly incidents: readonly Incident[];
+}): Fate {
+  const { seed, request, target, now } = of;
+  const spec = TARGETS[target] as TargetSpec;
+  const ms = spec.medianMs * Math.exp(spec.sigma * normal(seed, request, target));
+  const trouble = troubleOf(of.incidents, target, now);
+  if (trouble?.kind === "brownout") return { ms: ms * trouble.factor, end: "ok" };
+  if (trouble === null || draw(seed, request, target, 3) >= trouble.share) return { ms, end: "ok" };
+  return trouble.kind === "overload"
+    ? { ms: REFUSAL_MS, end: "529" }
+    : { ms: Number.POSITIVE_INFINITY, end: "never" };
+}
+
+/** ms from the first token to the end of an answer. */
+export function restMs(seed: number, request: number, target: number): number {
+  return 1_000 + 2_000 * draw(seed, request, target, 4);
+}
+
 export interface World {
   readonly providers: readonly ModelProvider[];
   readonly prices: PriceTable;
@@ -94,31 +136,26 @@ export interface World {
   foresee(request: number): readonly number[];
 }
 
-export function createWorld(clock: Clock, seed: number, scenario: Scenario): World {
+export function createWorld(
+  clock: Clock,
+  seed: number,
+  scenario: Scenario,
+  names: readonly string[] = TARGETS.map(({ name }) => name),
+): World {
   let attempts = 0;
   let costMicros = 0;
   const loads = TARGETS.map(() => 0);
-  const fate = (
-    target: number,
-    request: number,
-  ): { readonly ms: number; readonly end: "ok" | "529" | "429" | "never" } => {
-    const spec = TARGETS[target] as TargetSpec;
+  const fate = (target: number, request: number): Fate => {
     const load = loads[target] as number;
-    const { capacity } = scenario;
+    const { capacity, incidents } = scenario;
     if (capacity !== undefined && load >= capacity) return { ms: 30, end: "429" };
     const coupled = capacity === undefined ? 1 : 1 + (load / capacity) ** 2;
-    const ms = coupled * spec.medianMs * Math.exp(spec.sigma * normal(seed, request, target));
-    const trouble = scenario.incidents ? troubleOf(target, clock.now()) : null;
-    if (trouble?.kind === "brownout") return { ms: ms * trouble.factor, end: "ok" };
-    const unlucky = trouble !== null && draw(seed, request, target, 3) < trouble.share;
-    if (!unlucky) return { ms, end: "ok" };
-    return trouble.kind === "overload"
-      ? { ms: 50, end: "529" }
-      : { ms: Number.POSITIVE_INFINITY, end: "never" };
+    const { ms, end } = fateOf({ seed, request, target, now: clock.now(), incidents });
+    return { ms: end === "ok" ? ms * coupled : ms, end };
   };
   const providers = TARGETS.map(
     (spec, target): ModelProvider => ({
-      name: spec.name,
+      name: names[target] as string,
       health: async () => ({ status: "ok", detail: "" }),
       models: async () => ["m"],
       generate: (request, { signal, onDelta }) => {
@@ -153,7 +190,7 @@ export function createWorld(clock: Clock, seed: number, scenario: Scenario): Wor
               });
             }
             onDelta?.({ kind: "text", text: "x" });
-            cancel = clock.after(1_000 + 2_000 * draw(seed, index, target, 4), () =>
+            cancel = clock.after(restMs(seed, index, target), () =>
               finish(answered(clock.now() - startedAt, ms)),
             );
           });
@@ -162,9 +199,12 @@ export function createWorld(clock: Clock, seed: number, scenario: Scenario): Wor
     }),
   );
   const prices = Object.fromEntries(
-    TARGETS.map(({ name, usd }) => {
+    TARGETS.map(({ usd }, target) => {
       const micros = usd * 1_000_000;
-      return [`${name}/m`, { input: micros, cacheRead: micros, cacheWrite: micros, output: 5 * micros }];
+      return [
+        `${names[target]}/m`,
+        { input: micros, cacheRead: micros, cacheWrite: micros, output: 5 * micros },
+      ];
     }),
   );
   return {
@@ -180,10 +220,10 @@ export function createWorld(clock: Clock, seed: number, scenario: Scenario): Wor
   };
 }
 
-function troubleOf(target: number, now: number): Trouble | null {
+function troubleOf(incidents: readonly Incident[], target: number, now: number): Trouble | null {
   const minute = (now % HOUR) / MINUTE;
   return (
-    INCIDENTS.find((one) => one.target === target && minute >= one.from && minute < one.to)?.what ?? null
+    incidents.find((one) => one.target === target && minute >= one.from && minute < one.to)?.what ?? null
   );
 }
 

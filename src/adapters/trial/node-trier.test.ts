@@ -58,13 +58,10 @@ test("what models write can neither read elsewhere, nor write, nor start process
 });
 
 test("an answer without an end is stopped, and nothing is left behind", async () => {
-  const before = readdirSync(tmpdir()).filter((name) => name.startsWith("agent-runner-trial-"));
-  const endless = await nodeTrier({ environment, limitMs: 1_000 }).try(
-    code,
-    "for (;;) {}\nexport const two = 2;\n",
-    signal,
-  );
+  const folder = mkdtempSync(join(tmpdir(), "agent-runner-trials-"));
+  const trier = nodeTrier({ environment, limitMs: 1_000, folder });
+  const endless = await trier.try(code, "for (;;) {}\nexport const two = 2;\n", signal);
   expect(endless).toEqual({ passed: false, detail: "stopped: it took too long" });
-  const after = readdirSync(tmpdir()).filter((name) => name.startsWith("agent-runner-trial-"));
-  expect(after.filter((name) => !before.includes(name))).toEqual([]);
+  expect(readdirSync(folder)).toEqual([]);
+  rmSync(folder, { recursive: true });
 });

@@ -12,6 +12,8 @@ export interface TrierParts {
   /** Of it only what programs are found by is given on. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly limitMs?: number;
+  /** Where trials are made; the system's folder for temporary files when absent. */
+  readonly folder?: string;
 }
 
 /**
@@ -20,13 +22,13 @@ export interface TrierParts {
  * limit. It can still use the network and the processor; whoever tries strange models tries them in a container.
  */
 export function nodeTrier(parts: TrierParts): Trier {
-  const { environment, limitMs = TRIAL_MS } = parts;
+  const { environment, limitMs = TRIAL_MS, folder = tmpdir() } = parts;
   const { PATH = "", SystemRoot = "" } = environment;
   return {
     async try(trial, answer, signal) {
       let root: string | null = null;
       try {
-        root = await realpath(await mkdtemp(join(tmpdir(), "agent-runner-trial-")));
+        root = await realpath(await mkdtemp(join(folder, "agent-runner-trial-")));
         return await perform(root, {
           trial,
           answer,
