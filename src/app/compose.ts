@@ -24,16 +24,19 @@ import type { RepoContexts } from "../contracts/repo-context.ts";
 import { FailureError } from "../domain/errors.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
+import { createAccountant } from "../engine/services/accountant.ts";
 import { createCollector } from "../engine/services/collector.ts";
 import { createRescuer } from "../engine/services/rescuer.ts";
 import { createTimers } from "../engine/services/timers.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { Worker } from "../engine/worker.ts";
+import { SpendDesk } from "../gateway/spend.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
+import { type BudgetBook, budgetBook } from "./budgets.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
@@ -60,7 +63,8 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
   try {
-    return await furnish(config, options, { log, database });
+    const money = await openDesk(config, { log, database });
+    return await furnish(config, options, { log, database, ...money });
   } catch (error) {
     await database.close();
     throw error;
@@ -70,6 +74,27 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
 interface Ground {
   readonly log: Logger;
   readonly database: Database;
+  readonly budgets: BudgetBook;
+  readonly desk: SpendDesk;
+}
+
+/** Where calls to models are paid for; a budgets file that is wrong is told now, not at the first call. */
+async function openDesk(
+  config: Config,
+  { log, database }: Pick<Ground, "log" | "database">,
+): Promise<Pick<Ground, "budgets" | "desk">> {
+  const budgets = budgetBook(config.budgetsFile);
+  const read = await budgets.applyBudgets();
+  if (!read.ok) throw new FailureError(read.failure);
+  const desk = new SpendDesk({
+    ledger: database.spend,
+    settings: () => budgets.current,
+    clock: systemClock,
+    random: Math.random,
+    defer: (run) => void setImmediate(run),
+    onProblem: (problem) => log.warn({ problem }, "spending is not booked as it should be"),
+  });
+  return { budgets, desk };
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
@@ -78,6 +103,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     clock: systemClock,
     random: Math.random,
     providers: options.providers ?? [],
+    spend: ground.desk,
   });
   const expressions = createExpressions();
   const toolBox = createToolBox();
@@ -168,6 +194,7 @@ function operationsOf(of: {
     agents: async () => agents,
     gateway: of.gateway,
     live: createLive(),
+    spend: { ledger: of.ground.database.spend, settings: () => of.ground.budgets.current },
     probes: [],
     ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
   };
@@ -236,7 +263,13 @@ function houseOf(of: {
     reader,
     workspaces: of.workspaces,
   });
-  const services = [createRescuer(engine), createTimers(engine), collector];
+  const accountant = createAccountant({
+    clock: systemClock,
+    log: ground.log,
+    ledger: ground.database.spend,
+    keepMs: () => ground.budgets.current.keepMs,
+  });
+  const services = [createRescuer(engine), createTimers(engine), collector, accountant];
   let closed = false;
   return {
     config,
@@ -249,6 +282,7 @@ function houseOf(of: {
     workspaces: of.workspaces,
     worker,
     services,
+    applyBudgets: () => ground.budgets.applyBudgets(),
     problems: of.library.diagnostics,
     async start() {
       await services[0]?.runOnce();
@@ -261,6 +295,7 @@ function houseOf(of: {
       for (const service of services) await service.stop();
       await worker.stop(config.drainMs);
       await of.contexts.close();
+      await ground.desk.flush();
       await ground.database.close();
     },
   };

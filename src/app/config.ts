@@ -23,6 +23,8 @@ export interface Config {
   /** The same for one kind of work, before `model`. */
   readonly stageModels: Readonly<Partial<Record<Stage, string>>>;
   readonly routing: RoutingSettings;
+  /** Absolute path of the budgets file; `null` when none is set. */
+  readonly budgetsFile: string | null;
   /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
   readonly intentModel: string | null;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
@@ -105,6 +107,7 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
   AGENT_RUNNER_MODEL_DENY: patterns.optional(),
   AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
+  AGENT_RUNNER_BUDGETS: z.string().min(1).optional(),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
@@ -155,6 +158,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
     routing: routingFrom(read),
+    budgetsFile: read.AGENT_RUNNER_BUDGETS === undefined ? null : resolve(read.AGENT_RUNNER_BUDGETS),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,

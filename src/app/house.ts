@@ -8,6 +8,7 @@ import type { Service } from "../contracts/service.ts";
 import type { Workspaces } from "../contracts/workspace.ts";
 import type { Worker } from "../engine/worker.ts";
 import type { Parts } from "../operations/parts.ts";
+import type { BudgetBook } from "./budgets.ts";
 import type { Config } from "./config.ts";
 
 /** Everything that was built, for the doors. `operations` is all that most of them need. */
@@ -22,6 +23,8 @@ export interface House {
   readonly workspaces: Workspaces;
   readonly worker: Worker;
   readonly services: readonly Service[];
+  /** Reads the budgets file again; when it is wrong, what held goes on to hold. */
+  readonly applyBudgets: BudgetBook["applyBudgets"];
   /** Built-in or project files that could not be used, with the reason; they were left out. */
   readonly problems: readonly Diagnostic[];
   /** Starts claiming and the background services. */

@@ -8,6 +8,7 @@ import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { createModelGateway } from "../gateway/gateway.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
+import type { SpendDesk } from "../gateway/spend.ts";
 import type { Config } from "./config.ts";
 
 /** The gateway over whatever the environment configures; the scripted model only when a script was named. */
@@ -17,6 +18,8 @@ export async function createModels(
     readonly clock: Clock;
     readonly random: () => number;
     readonly providers: readonly ModelProvider[];
+    /** Absent: nothing is counted. */
+    readonly spend?: SpendDesk;
   },
 ): Promise<ModelGateway> {
   const found = providerSettingsFromEnv(config.env);
@@ -36,6 +39,7 @@ export async function createModels(
     howToConfigure: howToConfigure(found),
     stages: config.stageModels,
     routing: config.routing,
+    ...(parts.spend === undefined ? {} : { spend: parts.spend }),
     ...(config.model === null ? {} : { default: config.model }),
   });
 }

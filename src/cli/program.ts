@@ -18,6 +18,7 @@ import { addProviders } from "./commands/providers.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addShow } from "./commands/show.ts";
+import { addSpend } from "./commands/spend.ts";
 import { addStart } from "./commands/start.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
@@ -46,6 +47,7 @@ const COMMANDS = [
   addAgents,
   addProviders,
   addModels,
+  addSpend,
   addContext,
   addFakeModels,
 ];

@@ -1,5 +1,6 @@
 import { type Allowance, accountKey, type Payer, type Refusal, resetOf } from "./budget.ts";
 import { addMicros } from "./money.ts";
+import { pathOf } from "./payer.ts";
 
 // The ledger's rules, the same whatever it is stored in. Money moves one way only: reserved, then settled with what
 // was billed, or expired when nobody came back. What is committed never shrinks.
@@ -151,7 +152,7 @@ export function subjectOf(
   return {
     tenant: payer.tenant ?? "",
     user: payer.user ?? "",
-    path: payer.runs.map((run) => run.id).join("/"),
+    path: pathOf(payer),
     ...call,
   };
 }

@@ -9,3 +9,4 @@ export * from "./api/definitions.ts";
 export * from "./api/events.ts";
 export * from "./api/runs.ts";
 export * from "./api/shared.ts";
+export * from "./api/spend.ts";

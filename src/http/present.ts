@@ -9,6 +9,7 @@ import type { RunView } from "../domain/run-view.ts";
 import type { StepView } from "../domain/step-view.ts";
 import type { RunDetail as Detail } from "../operations/runs/run-detail.ts";
 import type * as api from "./api.ts";
+import { presentRunBudget } from "./present-money.ts";
 
 /** Domain → wire. The only place that knows both spellings. */
 
@@ -50,7 +51,7 @@ export function presentRun(run: RunSummary): api.Run {
   return { ...presentListedRun(run), output: run.output };
 }
 
-export function presentDetail({ run, view }: Detail, now: number): api.RunDetail {
+export function presentDetail({ run, view, budget }: Detail, now: number): api.RunDetail {
   return {
     ...presentRun(run),
     inputs: view.request.inputs,
@@ -66,6 +67,7 @@ export function presentDetail({ run, view }: Detail, now: number): api.RunDetail
       ...presentUse(view.usage),
       by_model: view.usage.byModel.map((use) => ({ model: use.model, stage: use.stage, ...presentUse(use) })),
     },
+    budget: presentRunBudget(budget),
     progress: presentProgress(view),
   };
 }

@@ -7,6 +7,7 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { spendRoutes } from "./routes/spend.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
@@ -18,6 +19,7 @@ const FAMILIES = [
   approvalRoutes,
   workflowRoutes,
   catalogRoutes,
+  spendRoutes,
   healthRoutes,
 ];
 

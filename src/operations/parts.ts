@@ -5,8 +5,10 @@ import type { Definitions } from "../contracts/definitions.ts";
 import type { Live } from "../contracts/live.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
+import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
+import type { BudgetSettings } from "../domain/budget.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Workflow } from "../domain/workflow.ts";
 import type { IntentJudge } from "./intake/judge.ts";
@@ -35,6 +37,11 @@ export interface Parts {
   readonly agents: () => Promise<readonly AgentSpec[]>;
   readonly gateway: Pick<ModelGateway, "providers" | "models">;
   readonly live: Pick<Live, "subscribe">;
+  readonly spend: {
+    readonly ledger: Pick<SpendLedger, "spent" | "accounts" | "accountsFrom" | "now">;
+    /** As they hold now. */
+    readonly settings: () => BudgetSettings;
+  };
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */
   readonly intentJudge?: IntentJudge;
   /** Asked by readiness, beside the store and the workers. */

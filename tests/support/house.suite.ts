@@ -16,6 +16,7 @@ import type { Claim, Commit, RunStore } from "../../src/contracts/run-store.ts";
 import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
+import { NO_BUDGETS } from "../../src/domain/budget.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
 
@@ -157,6 +158,7 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
       ],
     },
     live,
+    spend: { ledger: sqlite.spend, settings: () => NO_BUDGETS },
     probes,
   };
   const greet = parts.definitions.parseWorkflow(GREET, "greet.yaml");

@@ -20,6 +20,8 @@ interface Options extends Omit<InputOptions, "task"> {
   readonly title?: string;
   readonly deadline?: string;
   readonly priority?: number;
+  /** US dollars, as written. */
+  readonly budget?: string;
   readonly idempotencyKey?: string;
   /** Seconds. */
   readonly wait?: number;
@@ -50,6 +52,7 @@ export function addAct({ program, act: perform }: Cli): void {
     .option("--title <text>", "how lists show the run")
     .option("--deadline <when>", "a duration (2h) or a moment (2026-01-31T12:00:00Z)")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
+    .option("--budget <usd>", "what it and all that it starts may spend, e.g. $2 or 0.50")
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--wait <duration>", `wait for its end, ${MOST_SECONDS}s at most`, waitSeconds)
     .addHelpText("after", HELP)
@@ -83,7 +86,7 @@ function post(
   { client }: Connection,
   of: { readonly options: Options; readonly text: string; readonly inputs: Json },
 ): Promise<Act> {
-  const { workflow, agent, title, deadline, priority, idempotencyKey, wait } = of.options;
+  const { workflow, agent, title, deadline, priority, budget, idempotencyKey, wait } = of.options;
   return client.post<Act>(
     "/v1/act",
     {
@@ -94,6 +97,7 @@ function post(
       ...(title === undefined ? {} : { title }),
       ...(deadline === undefined ? {} : { deadline }),
       ...(priority === undefined ? {} : { priority }),
+      ...(budget === undefined ? {} : { budget: { cost: budget } }),
     },
     {
       ...(idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey }),

@@ -14,6 +14,8 @@ interface Options extends InputOptions {
   readonly title?: string;
   readonly deadline?: string;
   readonly priority?: number;
+  /** US dollars, as written. */
+  readonly budget?: string;
   readonly idempotencyKey?: string;
   readonly detach?: boolean;
   /** Commander's way to say `--no-wait`. */
@@ -41,6 +43,7 @@ export function addRun({ program, act }: Cli): void {
     .option("--title <text>", "how lists show the run")
     .option("--deadline <when>", "a duration (2h) or a moment (2026-01-31T12:00:00Z)")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
+    .option("--budget <usd>", "what it and all that it starts may spend, e.g. $2 or 0.50")
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--detach", "start it and come back")
     .option("--no-wait", "come back when it waits for a person")
@@ -88,7 +91,7 @@ function start(
   { client }: Connection,
   of: { readonly workflow: string; readonly inputs: JsonObject; readonly options: Options },
 ): Promise<Run> {
-  const { title, deadline, priority, idempotencyKey } = of.options;
+  const { title, deadline, priority, budget, idempotencyKey } = of.options;
   return client.post<Run>(
     "/runs",
     {
@@ -97,6 +100,7 @@ function start(
       ...(title === undefined ? {} : { title }),
       ...(deadline === undefined ? {} : { deadline }),
       ...(priority === undefined ? {} : { priority }),
+      ...(budget === undefined ? {} : { budget: { cost: budget } }),
     },
     idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey },
   );

@@ -17,6 +17,7 @@ export const ActRequestSchema = z
     title: StartRunSchema.shape.title,
     deadline: StartRunSchema.shape.deadline,
     priority: StartRunSchema.shape.priority,
+    budget: StartRunSchema.shape.budget,
   })
   .meta({ id: "ActRequest", description: "At least one of `text`, `workflow` and `agent`." });
 

@@ -3,6 +3,7 @@ import { LIMITS } from "../../domain/limits.ts";
 import { RUN_STATUSES, STEP_STATUSES } from "../../domain/run.ts";
 import { ApprovalSchema, ArtifactSchema } from "./artifacts.ts";
 import { count, FailureSchema, json, jsonObject, moment, paging, runId } from "./shared.ts";
+import { RunBudgetRequestSchema, RunBudgetSchema } from "./spend.ts";
 
 export const StartRunSchema = z
   .strictObject({
@@ -20,6 +21,7 @@ export const StartRunSchema = z
       .max(LIMITS.priorities - 1)
       .optional()
       .meta({ description: "0 is the most urgent." }),
+    budget: RunBudgetRequestSchema.optional(),
   })
   .meta({ id: "StartRun" });
 export type StartRunBody = z.input<typeof StartRunSchema>;
@@ -185,6 +187,7 @@ export const RunDetailSchema = z
       ...useFields,
       by_model: z.array(z.object({ model: z.string(), stage: z.string(), ...useFields })),
     }),
+    budget: RunBudgetSchema,
     progress: ProgressSchema,
   })
   .meta({ id: "RunDetail" });

@@ -62,7 +62,7 @@ function postAct(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { text, workflow, agent, inputs, title, deadline, priority } = request.body;
+      const { text, workflow, agent, inputs, title, deadline, priority, budget } = request.body;
       const key = request.headers["idempotency-key"];
       const prefer = readPrefer(request.headers.prefer, MOST_SECONDS);
       const acted = valueOrThrow(
@@ -74,6 +74,7 @@ function postAct(app: App, parts: RouteParts): void {
           ...(title === undefined ? {} : { title }),
           ...(deadline === undefined ? {} : { deadline }),
           ...(priority === undefined ? {} : { priority }),
+          ...(budget === undefined ? {} : { budget }),
           ...(key === undefined ? {} : { idempotencyKey: key }),
         }),
       );

@@ -34,7 +34,7 @@ export function runRoutes(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { inputs, title, deadline, priority } = request.body;
+      const { inputs, title, deadline, priority, budget } = request.body;
       const key = request.headers["idempotency-key"];
       const started = valueOrThrow(
         await startRun(parts, {
@@ -44,6 +44,7 @@ export function runRoutes(app: App, parts: RouteParts): void {
           ...(deadline === undefined ? {} : { deadline }),
           ...(priority === undefined ? {} : { priority }),
           ...(key === undefined ? {} : { idempotencyKey: key }),
+          ...(budget === undefined ? {} : { budget }),
         }),
       );
       reply.header("location", `/runs/${started.run.id}`);

@@ -10,6 +10,7 @@ import {
 } from "../../domain/intent.ts";
 import { inputsFrom, readText } from "../../domain/intent-inputs.ts";
 import { LIMITS } from "../../domain/limits.ts";
+import { parseUsd } from "../../domain/money.ts";
 import { asResult } from "../as-result.ts";
 import { checkText } from "../check-json.ts";
 import type { Parts } from "../parts.ts";
@@ -30,6 +31,7 @@ export interface Act {
   readonly deadline?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
+  readonly budget?: NonNullable<StartRun["budget"]>;
 }
 
 export interface Acted extends FoundAct {
@@ -86,8 +88,10 @@ function checkAct(request: Act): Result<null> {
 
 function hashOf(parts: Pick<Parts, "hash">, request: Act): string {
   const { text = null, workflow = null, agent = null, inputs } = request;
-  const { title = null, deadline = null, priority = null } = request;
-  return parts.hash(canonicalJson({ act: { text, workflow, agent, inputs, title, deadline, priority } }));
+  const { title = null, deadline = null, priority = null, budget } = request;
+  const more = budget === undefined ? {} : { budget: parseUsd(budget.cost) };
+  const asked = { text, workflow, agent, inputs, title, deadline, priority, ...more };
+  return parts.hash(canonicalJson({ act: asked }));
 }
 
 /** Made from the idempotency key where there is one, so that its run is found before anything is decided anew. */
@@ -175,7 +179,7 @@ function chosenOf({ candidate }: Route): Intent["chosen"] {
 }
 
 function startOf(request: Act, { candidate, workflow, fixed }: Route): StartRun {
-  const { text, title, deadline, priority, idempotencyKey } = request;
+  const { text, title, deadline, priority, idempotencyKey, budget } = request;
   const read = text === undefined ? null : readText(text);
   const heading = title ?? text?.trim().split("\n")[0]?.slice(0, LIMITS.titleChars);
   return {
@@ -185,6 +189,7 @@ function startOf(request: Act, { candidate, workflow, fixed }: Route): StartRun 
     ...(deadline === undefined ? {} : { deadline }),
     ...(priority === undefined ? {} : { priority }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(budget === undefined ? {} : { budget }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Json } from "../../base/json.ts";
+import { tighter } from "../../domain/budget.ts";
 import { ok, type Result } from "../../domain/errors.ts";
 import type { RunRequest } from "../../domain/fact.ts";
 import type { Intent } from "../../domain/intent.ts";
@@ -17,6 +18,8 @@ export interface PrepareRun {
   readonly priority: number;
   /** ms since the epoch; the workflow's own timeout may bring it forward. */
   readonly deadlineAt: number | null;
+  /** What the run may spend, in micro-dollars; the workflow's own budget may allow less. */
+  readonly budgetMicros?: number;
   /** How a free request came to this workflow. */
   readonly intent?: Intent;
 }
@@ -30,6 +33,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
   const { workflow } = found.value;
   const inputs = parts.checkInputs(workflow, wanted.inputs);
   if (!inputs.ok) return inputs;
+  const budgetMicros = tighter(wanted.budgetMicros ?? null, workflow.budgetMicros ?? null);
   return ok({
     workflow: { name: workflow.name, version: workflow.version, hash: workflow.hash },
     inputs: inputs.value,
@@ -40,6 +44,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
     deadlineAt: earliest(wanted.deadlineAt, ownDeadline(workflow, parts.clock.now())),
     parent: null,
     ...(wanted.intent === undefined ? {} : { intent: wanted.intent }),
+    ...(budgetMicros === null ? {} : { budgetMicros }),
   });
 }
 

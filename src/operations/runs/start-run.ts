@@ -4,6 +4,7 @@ import type { Admission } from "../../contracts/run-store.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
 import type { Intent } from "../../domain/intent.ts";
 import { LIMITS } from "../../domain/limits.ts";
+import { parseUsd } from "../../domain/money.ts";
 import type { RunSummary } from "../../domain/run.ts";
 import { asResult } from "../as-result.ts";
 import { checkJson, checkText } from "../check-json.ts";
@@ -21,6 +22,8 @@ export interface StartRun {
   /** 0 is the most urgent class. */
   readonly priority?: number;
   readonly idempotencyKey?: string;
+  /** What the run and all that it starts may spend; dollars as `$2` or `0.50`. */
+  readonly budget?: { readonly cost: string | number };
 }
 
 /** What a door that made this request out of another one says of it. */
@@ -63,6 +66,7 @@ export function startRun(parts: Needs, request: StartRun, origin?: StartOrigin):
       queue: DEFAULT_QUEUE,
       priority: request.priority ?? DEFAULT_PRIORITY,
       deadlineAt: deadline.value,
+      ...budgetOf(request),
       ...(origin === undefined ? {} : { intent: origin.intent }),
     });
     if (!prepared.ok) return prepared;
@@ -97,7 +101,11 @@ export function checkStart(request: Omit<StartRun, "workflow">): Result<null> {
     const title = checkText("title", request.title, LIMITS.titleChars);
     if (!title.ok) return title;
   }
-  const { priority, idempotencyKey: key } = request;
+  const { priority, budget, idempotencyKey: key } = request;
+  if (budget !== undefined && parseUsd(budget.cost) === null) {
+    const message = `budget.cost is ${JSON.stringify(budget.cost)}; expected US dollars like "$2" or "0.50".`;
+    return fail("invalid_request", message, { field: "budget.cost" });
+  }
   const highest = LIMITS.priorities - 1;
   if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= highest)) {
     return fail("invalid_request", `priority is ${priority}; expected a whole number from 0 to ${highest}.`, {
@@ -114,10 +122,18 @@ export function checkStart(request: Omit<StartRun, "workflow">): Result<null> {
   return ok(null);
 }
 
+function budgetOf({ budget }: Pick<StartRun, "budget">): { readonly budgetMicros?: number } {
+  const budgetMicros = budget === undefined ? null : parseUsd(budget.cost);
+  return budgetMicros === null ? {} : { budgetMicros };
+}
+
 /** The hash is of what was asked, not of what it resolved to: the same retry stays the same when a workflow moves on. */
 function hashOf(parts: Pick<Parts, "hash">, request: StartRun): string {
   const { workflow, inputs, title = null, deadline = null, priority = null } = request;
-  return parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority }));
+  // What came later is left out where it is absent, so that a retry across an upgrade is still the same request.
+  const { budgetMicros } = budgetOf(request);
+  const more = budgetMicros === undefined ? {} : { budget: budgetMicros };
+  return parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority, ...more }));
 }
 
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
