@@ -16,8 +16,9 @@ const SCHEDULES = Number(process.env.SCHEDULES ?? 1_500);
 const HOLD_MS = 3_000;
 const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 10, 21, 23, 59, 50);
-/** A micro-dollar a token of output, so that the figures can be read. */
-const PRICE: Price = { input: 0, cacheRead: 0, cacheWrite: 0, output: 1_000_000 };
+/** A micro-dollar a token, so that the figures can be read. */
+const PRICE: Price = { input: 1_000_000, cacheRead: 0, cacheWrite: 0, output: 1_000_000 };
+const PROMPT = 4;
 const MODEL = "p/m";
 const STAGE = "execute";
 
@@ -42,6 +43,8 @@ interface Plan {
     | { readonly kind: "limit"; readonly scale: number }
     | { readonly kind: "sweep" }
   )[];
+  /** Answers of the database are lost, and everything is sent again. */
+  readonly resent: boolean;
   readonly unknownPrice: BudgetSettings["unknownPrice"];
   readonly estimate: BudgetSettings["estimate"];
   readonly hard: {
@@ -73,6 +76,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
     ),
     { maxLength: 5 },
   ),
+  resent: fc.boolean(),
   unknownPrice: fc.constantFrom("deny", "allow"),
   estimate: fc.constantFrom("p95", "worst"),
   hard: fc.record({
@@ -113,6 +117,8 @@ interface Known {
   /** Reserved when it was admitted. */
   first: number;
   accrued: number;
+  reserved: number;
+  readonly accounts: readonly string[];
   settled: number | null;
   late: boolean;
 }
@@ -201,7 +207,11 @@ class Trial {
       apply: async (ops) => {
         await this.#scheduler.schedule(Promise.resolve(), "sent");
         if (life.dead) return never;
-        const answers = await this.#inTurn(() => this.#carryOut(ops)).catch((error: unknown) => {
+        const sent = async () => {
+          const first = await this.#carryOut(ops);
+          return this.#plan.resent ? this.#carryOut(ops) : first;
+        };
+        const answers = await this.#inTurn(sent).catch((error: unknown) => {
           this.#fail(error);
           return never;
         });
@@ -234,7 +244,7 @@ class Trial {
       model: MODEL,
       stage: STAGE,
       price: one.priced ? PRICE : null,
-      size: { inputTokens: 0, maxOutputTokens: one.max },
+      size: { inputTokens: PROMPT, maxOutputTokens: one.max },
     });
     if (!admitted.ok) {
       // P7: of an unknown price, what was configured.
@@ -245,6 +255,7 @@ class Trial {
     expect(one.priced || this.#plan.unknownPrice === "allow").toBe(true);
     let tokens = 0;
     const bill = one.priced ? 1 : 0;
+    this.billed += PROMPT * bill;
     for (const chunk of one.chunks) {
       await this.#scheduler.schedule(Promise.resolve(), "chunk");
       if (life.dead) return;
@@ -257,10 +268,13 @@ class Trial {
     if (one.fate === "crashes" || one.fate === "silent") return;
     if (one.fate === "aborted") {
       this.guessed += Math.abs(one.guess - tokens) * bill;
-      await admitted.hold.settle({ usage: { ...NO_USAGE, output: one.guess }, estimated: true });
+      await admitted.hold.settle({
+        usage: { ...NO_USAGE, input: PROMPT, output: one.guess },
+        estimated: true,
+      });
       return;
     }
-    const spent = { usage: { ...NO_USAGE, output: tokens }, estimated: false };
+    const spent = { usage: { ...NO_USAGE, input: PROMPT, output: tokens }, estimated: false };
     const ends = one.fate === "ends_twice" ? 2 : 1;
     await Promise.all(Array.from({ length: ends }, () => admitted.hold.settle(spent)));
   }
@@ -276,11 +290,14 @@ class Trial {
     const answers: SpendAnswer[] = [];
     for (const op of ops) {
       const before = op.kind === "reserve" ? await this.#accounts() : [];
+      const held = await this.#heldBy(op);
       const [answer] = await this.ledger.apply([op]);
       if (answer === undefined) throw new Error("no answer");
       answers.push(answer);
       this.#note(op, answer);
       if (op.kind === "reserve") await this.#judge(op, answer, before);
+      if (op.kind === "renew" && answer.kind === "renewed")
+        await this.#judgeRenewal(op, answer.covered, held);
       await this.#invariants();
     }
     return answers;
@@ -288,12 +305,16 @@ class Trial {
 
   #note(op: SpendOp, answer: SpendAnswer): void {
     const known = this.known.get(op.id);
-    if (op.kind === "reserve" && answer.kind === "granted") {
-      const accrued = Math.min(op.accrued, op.micros);
-      this.known.set(op.id, { ceiling: op.ceiling, first: op.micros, accrued, settled: null, late: false });
+    if (op.kind === "reserve" && answer.kind === "granted" && known === undefined) {
+      const { ceiling, micros } = op;
+      const accounts = op.allowances.map((one) => accountKey(one, this.clock.now()));
+      const accrued = Math.min(op.accrued, micros);
+      const amounts = { ceiling, first: micros, accrued, reserved: micros };
+      this.known.set(op.id, { ...amounts, accounts, settled: null, late: false });
     }
     if (op.kind === "renew" && known !== undefined && answer.kind === "renewed") {
       known.accrued = Math.max(known.accrued, op.accrued);
+      known.ceiling = Math.max(known.ceiling, known.reserved);
     }
     if (op.kind === "settle" && answer.kind === "settled") {
       // P6: however often and in whatever order, it is booked once.
@@ -334,6 +355,31 @@ class Trial {
     for (const one of accounts) {
       expect(one.held).toBeLessThanOrEqual(before.find(({ key }) => key === one.key)?.held ?? 0);
     }
+  }
+
+  /** What the accounts of an entry hold together, once those whose time is over are given up. */
+  async #heldBy({ id }: SpendOp): Promise<readonly Account[]> {
+    await this.ledger.sweep(1_000);
+    return this.ledger.accounts(this.known.get(id)?.accounts ?? []);
+  }
+
+  /** P1 for holds that grow, or come back after they had expired: only into room that is there. */
+  async #judgeRenewal(
+    op: Extract<SpendOp, { kind: "renew" }>,
+    covered: boolean,
+    before: readonly Account[],
+  ): Promise<void> {
+    const known = this.known.get(op.id);
+    for (const [index, key] of (known?.accounts ?? []).entries()) {
+      const [account] = await this.ledger.accounts([key]);
+      const was = before.find((one) => one.key === key);
+      if (account === undefined || was === undefined) throw new Error(`${key} is gone`);
+      const more = usedMicros(account) - usedMicros(was);
+      if (!covered) expect(more).toBe(0);
+      const limit = op.allowances[index]?.hardMicros ?? Number.POSITIVE_INFINITY;
+      if (more > 0) expect(usedMicros(account), key).toBeLessThanOrEqual(limit);
+    }
+    if (covered && known !== undefined) known.reserved = Math.max(known.reserved, op.micros);
   }
 
   #accounts(): Promise<readonly Account[]> {
