@@ -45,6 +45,8 @@ interface Plan {
   )[];
   /** Answers of the database are lost, and everything is sent again. */
   readonly resent: boolean;
+  /** Output tokens of earlier calls: holds begin small and grow. */
+  readonly usual: number | null;
   readonly unknownPrice: BudgetSettings["unknownPrice"];
   readonly estimate: BudgetSettings["estimate"];
   readonly hard: {
@@ -77,6 +79,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
     { maxLength: 5 },
   ),
   resent: fc.boolean(),
+  usual: fc.constantFrom(null, 2, 6),
   unknownPrice: fc.constantFrom("deny", "allow"),
   estimate: fc.constantFrom("p95", "worst"),
   hard: fc.record({
@@ -110,6 +113,20 @@ class StoppedClock implements Clock {
     this.#timers = this.#timers.filter((timer) => timer.at > this.#now);
     for (const { wake } of due) wake();
   }
+}
+
+/** A call from before, which no budget counted. */
+function earlier(n: number, output: number): SpendOp {
+  return {
+    kind: "settle",
+    id: `earlier-${n}`,
+    subject: { tenant: "", user: "", path: "", model: MODEL, stage: STAGE },
+    allowances: [],
+    micros: output,
+    estimated: false,
+    unpriced: false,
+    tokens: { input: 1, output },
+  };
 }
 
 interface Known {
@@ -164,6 +181,8 @@ class Trial {
     });
 
   async run(): Promise<void> {
+    const { usual } = this.#plan;
+    if (usual !== null) await this.ledger.apply(Array.from({ length: 20 }, (_, n) => earlier(n, usual)));
     // Whoever belongs to a process that died waits for ever, and is not waited for.
     const processes = this.#plan.processes.map((calls) => this.#process(calls));
     for (const process of processes) process.catch((error: unknown) => this.#fail(error));
