@@ -42,7 +42,7 @@ export interface SpendLedger {
   apply(batch: readonly SpendOp[]): Promise<readonly SpendAnswer[]>;
   /** Gives up holds whose time is over, up to `limit`; returns how many. */
   sweep(limit: number): Promise<number>;
-  /** Those that exist of the given keys. */
+  /** Those that exist of the given keys; one that counts nothing yet is the same as none. */
   accounts(keys: readonly string[]): Promise<readonly Account[]>;
   /** Accounts whose key begins so, in order, after `after`. */
   accountsFrom(query: {

@@ -28,6 +28,7 @@ it("a run pays with its tenant, its user and the runs above it", () => {
   });
   expect(pathOf(payer)).toBe("run_a/run_b");
   expect(lineageBelow("run_b", { ...child, lineage })).toHaveLength(2);
+  expect(lineageBelow("run_a", request)).toEqual([{ run: "run_a", budgetMicros: null }]);
 });
 
 it("a run of an older journal knows its parent alone", () => {

@@ -265,7 +265,7 @@ function settle(book: SpendBook, op: Settle, now: number): SpendAnswer {
   move(book, accounts, { ...gone, committed: op.micros });
   put(book, {
     id: op.id,
-    subject: op.subject,
+    subject: entry?.subject ?? op.subject,
     state: "settled",
     accounts,
     reserved: entry?.reserved ?? 0,

@@ -14,6 +14,7 @@ export function createMemorySpend(clock: Clock): SpendLedger {
   const entries = (): readonly SpendEntry[] => [...book.entries.values()];
   return {
     async apply(batch) {
+      if (batch.length === 0) return [];
       const now = clock.now();
       sweepSpend(book, now);
       return copy(batch.map((op) => applySpend(book, copy(op), now)));
