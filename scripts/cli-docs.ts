@@ -40,7 +40,10 @@ once; nothing that was accepted is lost by that either. **SIGHUP** (not on Windo
 /** The text of `docs/reference/cli.md`: the commands as they describe themselves. */
 export function cliDocs(): string {
   const program = createProgram(() => {});
-  const commands = program.commands.filter((command) => command.name() !== "help").map(commandText);
+  const commands = program.commands
+    .filter((command) => command.name() !== "help")
+    .flatMap((command) => [command, ...command.commands])
+    .map(commandText);
   const common = `## Options of every command\n\n${optionsTable(program)}`;
   return `${[INTRODUCTION.trim(), common, ...commands].join("\n\n")}\n`;
 }
@@ -50,7 +53,10 @@ function commandText(command: Command): string {
     const name = argument.variadic ? `${argument.name()}...` : argument.name();
     return argument.required ? ` <${name}>` : ` [${name}]`;
   });
-  const title = `## ${command.name()}\n\n\`agent-runner ${command.name()}${args.join("")}\``;
+  const of = command.parent?.parent ? `${command.parent.name()} ` : "";
+  const name = `${of}${command.name()}`;
+  const called = command.commands.length > 0 ? `${name} <command>` : `${name}${args.join("")}`;
+  const title = `##${of === "" ? "" : "#"} ${name}\n\n\`agent-runner ${called}\``;
   const parts = [title, sentence(command.description()), optionsTable(command), remark(command)];
   return parts.filter((part) => part !== "").join("\n\n");
 }

@@ -1,29 +1,34 @@
 import { readFile } from "node:fs/promises";
 import { parseBudgetsFile } from "../adapters/definitions/budgets-file.ts";
 import { type BudgetSettings, NO_BUDGETS } from "../domain/budget.ts";
-import { fail, ok, type Result } from "../domain/errors.ts";
+import { FailureError, fail, ok, type Result } from "../domain/errors.ts";
 
-/** The budgets as they hold now; read anew from their file without a restart. */
+/** The budgets as they hold now. */
 export interface BudgetBook {
   readonly current: BudgetSettings;
-  /** Reads the file again. When it is wrong, what held goes on to hold, and the failure says what is wrong. */
-  applyBudgets(): Promise<Result<BudgetSettings>>;
+  /** Reads a file and changes nothing yet: what it gives makes it hold. `invalid_config` says what is wrong, and where. */
+  prepare(path: string | null): Promise<Result<() => void>>;
 }
 
-/** Without a file nothing is limited but runs that bring a budget of their own. */
-export function budgetBook(path: string | null): BudgetBook {
+/** Without a file nothing is limited but runs that bring a budget of their own. Rejects with `invalid_config`. */
+export async function openBudgets(path: string | null): Promise<BudgetBook> {
   let current = NO_BUDGETS;
-  return {
+  const book: BudgetBook = {
     get current() {
       return current;
     },
-    async applyBudgets() {
-      if (path === null) return ok(current);
-      const read = await readBudgets(path);
-      if (read.ok) current = read.value;
-      return read;
+    async prepare(from) {
+      const read = from === null ? ok(NO_BUDGETS) : await readBudgets(from);
+      if (!read.ok) return read;
+      return ok(() => {
+        current = read.value;
+      });
     },
   };
+  const prepared = await book.prepare(path);
+  if (!prepared.ok) throw new FailureError(prepared.failure);
+  prepared.value();
+  return book;
 }
 
 async function readBudgets(path: string): Promise<Result<BudgetSettings>> {

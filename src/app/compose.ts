@@ -1,49 +1,56 @@
 import { createHash } from "node:crypto";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { createLocalArtifacts } from "../adapters/artifacts/local/store.ts";
 import { createRepoContexts } from "../adapters/context/repo-contexts.ts";
+import { createCalendar } from "../adapters/definitions/calendar.ts";
 import { createDefinitions } from "../adapters/definitions/definitions.ts";
 import { checkInputs } from "../adapters/definitions/inputs.ts";
 import { type Library, loadLibrary } from "../adapters/definitions/library.ts";
 import { createExpressions } from "../adapters/expressions/cel.ts";
 import { repositoryGates } from "../adapters/gates/gates.ts";
 import { createLive } from "../adapters/live/in-process.ts";
+import { RelayedLive } from "../adapters/live/relayed.ts";
 import { openGroupRegistry, reapOrphans } from "../adapters/sandbox/host/group-registry.ts";
 import { createHostSandbox } from "../adapters/sandbox/host/host-sandbox.ts";
 import { operatingSystem, programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
-import { processStart } from "../adapters/store/sql/process.ts";
 import { createToolBox } from "../adapters/tools/tool-box.ts";
 import { gitWorkspaces } from "../adapters/workspace/git/workspaces.ts";
 import { newId } from "../base/id.ts";
 import type { Action, Actions } from "../contracts/action.ts";
+import type { Mediator } from "../contracts/mediator.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import type { RepoContexts } from "../contracts/repo-context.ts";
-import { FailureError } from "../domain/errors.ts";
+import type { Chore } from "../contracts/service.ts";
+import { FailureError, ok, type Result } from "../domain/errors.ts";
+import type { RunRequest } from "../domain/fact.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
-import { createAccountant } from "../engine/services/accountant.ts";
-import { createCollector } from "../engine/services/collector.ts";
-import { createRescuer } from "../engine/services/rescuer.ts";
-import { createTimers } from "../engine/services/timers.ts";
+import { accountant } from "../engine/services/accountant.ts";
+import { collector } from "../engine/services/collector.ts";
+import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
-import { Worker } from "../engine/worker.ts";
+import { createMediator } from "../gateway/mediator.ts";
 import { SpendDesk } from "../gateway/spend.ts";
+import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
-import { type BudgetBook, budgetBook } from "./budgets.ts";
+import { type BudgetBook, openBudgets } from "./budgets.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createFront, type Front, observed } from "./front.ts";
 import type { House } from "./house.ts";
+import { createLife, type Life } from "./lifecycle.ts";
+import { createLog } from "./log.ts";
 import { createModels } from "./models.ts";
 import { redactorFor } from "./redact.ts";
-import { systemClock } from "./system-clock.ts";
+import type { Reloadable } from "./reload.ts";
 
 export interface ComposeOptions {
   /** Actions beside the built-in ones, for `uses`. */
@@ -52,6 +59,8 @@ export interface ComposeOptions {
   readonly providers?: readonly ModelProvider[];
   /** Absolute path of a project whose `.agent-runner/` holds workflows and agents of its own. */
   readonly project?: string;
+  /** Reads the settings again, for a reload. */
+  readonly settings?: () => Promise<Result<Config>>;
 }
 
 const AUTHOR = { name: "agent-runner", email: "agent-runner@localhost" };
@@ -59,13 +68,16 @@ const ASK_TIMEOUT_MS = 3_600_000;
 
 /** Builds the house: the only place where it is chosen who fulfils which contract. */
 export async function compose(config: Config, options: ComposeOptions = {}): Promise<House> {
-  const log = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const redactor = redactorFor(config.env);
+  const log = createLog(config.logLevel, redactor);
   await makeDataFolder(config.dataDir);
   const database = await openDatabase(config, log);
+  const live = new RelayedLive({ local: createLive(), relay: database.live, clock: database.clock, log });
   try {
     const money = await openDesk(config, { log, database });
-    return await furnish(config, options, { log, database, ...money });
+    return await furnish(config, options, { log, database, live, redactor, ...money });
   } catch (error) {
+    live.close();
     await database.close();
     throw error;
   }
@@ -74,46 +86,50 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
 interface Ground {
   readonly log: Logger;
   readonly database: Database;
+  readonly live: RelayedLive;
+  readonly redactor: Redactor;
   readonly budgets: BudgetBook;
-  readonly desk: SpendDesk;
+  readonly spendDesk: SpendDesk;
 }
 
 /** Where calls to models are paid for; a budgets file that is wrong is told now, not at the first call. */
 async function openDesk(
   config: Config,
   { log, database }: Pick<Ground, "log" | "database">,
-): Promise<Pick<Ground, "budgets" | "desk">> {
-  const budgets = budgetBook(config.budgetsFile);
-  const read = await budgets.applyBudgets();
-  if (!read.ok) throw new FailureError(read.failure);
-  const desk = new SpendDesk({
+): Promise<Pick<Ground, "budgets" | "spendDesk">> {
+  const budgets = await openBudgets(config.budgetsFile);
+  const spendDesk = new SpendDesk({
     ledger: database.spend,
     settings: () => budgets.current,
-    clock: systemClock,
+    clock: database.clock,
     random: Math.random,
     defer: (run) => void setImmediate(run),
     onProblem: (problem) => log.warn({ problem }, "spending is not booked as it should be"),
   });
-  return { budgets, desk };
+  return { budgets, spendDesk };
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
-  const { log, database } = ground;
+  const { log, database, redactor } = ground;
+  const { clock } = database;
   const gateway = await createModels(config, {
-    clock: systemClock,
+    clock,
     random: Math.random,
     providers: options.providers ?? [],
-    spend: ground.desk,
+    redactor,
+    spend: ground.spendDesk,
   });
+  const { mediatorModel, mediatorMs } = config;
+  const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
   const artifacts = createLocalArtifacts(join(config.dataDir, "artifacts"));
-  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock: systemClock, environment: process.env });
+  const workspaces = gitWorkspaces({ dataDir: config.dataDir, clock, environment: process.env });
   const contexts = createRepoContexts({
     cacheDir: join(config.dataDir, "cache"),
     environment: process.env,
-    now: () => systemClock.now(),
+    now: () => clock.now(),
   });
   const processes = join(config.dataDir, "processes");
   const actions = createActions(
@@ -125,6 +141,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
         },
       },
       gateway,
+      mediator,
       tools: toolBox,
       sandbox: createHostSandbox({ registry: openGroupRegistry(processes) }),
       workspaces,
@@ -137,7 +154,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
       programs: () => programsOnPath(process.env.PATH ?? ""),
       contextMap: (request) => mapOf(contexts, request),
       pastFailures: (query) => pastFailures(database, query),
-      redact: redactorFor(config.env),
+      redact: (text) => redactor.text(text, "likely").value,
     },
     options.actions,
   );
@@ -147,13 +164,79 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     ...(options.project === undefined ? {} : { project: options.project }),
   });
   catalog.agents = library.agents;
-  const operations = operationsOf({ config, ground, artifacts, definitions, gateway, library });
+  const front = await createFront(config, { database, clock: database.clock, log });
+  const built = { artifacts, definitions, gateway, mediator, library, front };
+  const operations = operationsOf({ config, ground, ...built });
   await saveWorkflows(database, library);
-  const engine = engineOf({ ground, actions, artifacts, expressions, operations });
+  const engine = engineOf({ ground, actions, artifacts, expressions, operations, front });
   const orphans = await reapOrphans(processes);
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
-  return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, engine, library });
+  const life = await createLife({
+    id: newId("wrk", Date.now(), Math.random),
+    config,
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
+    database,
+    clock: database.clock,
+    log,
+    engine,
+    localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
+    houseChores: [scheduling(database, engine, operations), accounting(ground)],
+    reloadables: [logLevel(log), limits(front), budgetsOf(ground)],
+  });
+  return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function accounting({ database, log, budgets }: Ground): Chore {
+  const keepMs = () => budgets.current.keepMs;
+  return accountant({ clock: database.clock, log, ledger: database.spend, keepMs });
+}
+
+function budgetsOf({ budgets }: Ground): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_BUDGETS"],
+    prepare: (config) => budgets.prepare(config.budgetsFile),
+  };
+}
+
+function limits(front: Front): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LIMITS"],
+    prepare: (config) => front.rules.prepare(config.limits),
+  };
+}
+
+function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {
+  return scheduler({
+    ...engine,
+    schedules: database.schedules,
+    calendar: operations.calendar,
+    newRunId: () => operations.newId("run"),
+    prepare: async ({ id, workflow, spec }) => {
+      const { inputs, tenant, queue, priority, title } = spec;
+      const terms = termsOf(operations.desk.rules(), { priority }, database.clock.now());
+      if (!terms.ok) return terms;
+      return prepareRun(operations, {
+        workflow,
+        inputs,
+        tenant,
+        principal: `schedule:${id}`,
+        queue,
+        ...terms.value,
+        ...(title === undefined ? {} : { title }),
+      });
+    },
+  });
+}
+
+function logLevel(log: Logger): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_LOG"],
+    prepare: async (config) =>
+      ok(() => {
+        log.level = config.logLevel;
+      }),
+  };
 }
 
 async function mapOf(
@@ -176,27 +259,39 @@ function operationsOf(of: {
   readonly artifacts: Parts["artifacts"];
   readonly definitions: Parts["definitions"];
   readonly gateway: ModelGateway;
+  readonly mediator: Mediator;
   readonly library: Library;
+  readonly front: Front;
 }): Parts {
-  const { store, reader, workflows } = of.ground.database;
+  const { store, reader, workflows, schedules } = of.ground.database;
   const agents = of.library.agents.map(({ value }) => value);
   const { intentModel: use } = of.config;
   return {
-    clock: systemClock,
+    clock: of.ground.database.clock,
     newId: (prefix) => newId(prefix, Date.now(), Math.random),
     hash: sha256,
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts: of.artifacts,
     definitions: of.definitions,
     checkInputs,
     agents: async () => agents,
     gateway: of.gateway,
-    live: createLive(),
+    mediator: of.mediator,
+    live: of.ground.live,
     spend: { ledger: of.ground.database.spend, settings: () => of.ground.budgets.current },
+    redactor: of.ground.redactor,
+    fleet: of.ground.database.fleet,
+    leaders: of.ground.database.leaders,
+    desk: of.front.desk,
+    metrics: of.front.metrics,
     probes: [],
-    ...(use === null ? {} : { intentJudge: modelJudge({ gateway: of.gateway, clock: systemClock, use }) }),
+    ...(use === null
+      ? {}
+      : { intentJudge: modelJudge({ gateway: of.gateway, clock: of.ground.database.clock, use }) }),
   };
 }
 
@@ -204,7 +299,7 @@ function operationsOf(of: {
 async function saveWorkflows(database: Database, library: Library): Promise<void> {
   for (const { value, source, origin } of library.workflows) {
     if ((await database.workflows.latest(value.name))?.workflow.hash === value.hash) continue;
-    await database.workflows.save({ workflow: value, source, origin, savedAt: systemClock.now() });
+    await database.workflows.save({ workflow: value, source, origin, savedAt: database.clock.now() });
   }
 }
 
@@ -214,6 +309,7 @@ function engineOf(of: {
   readonly artifacts: EngineParts["artifacts"];
   readonly expressions: EngineParts["expressions"];
   readonly operations: Parts;
+  readonly front: Front;
 }): EngineParts {
   const { ground, operations } = of;
   return {
@@ -223,17 +319,23 @@ function engineOf(of: {
     artifacts: of.artifacts,
     actions: of.actions,
     expressions: of.expressions,
-    live: operations.live as EngineParts["live"],
+    live: ground.live,
     log: ground.log,
-    clock: systemClock,
+    redactor: ground.redactor,
+    clock: ground.database.clock,
     random: Math.random,
     hash: sha256,
     defer: (run) => void setImmediate(run),
-    prepareChild: (child, parent) => {
-      const { tenant, queue, priority, deadlineAt } = parent;
-      return prepareRun(operations, { ...child, tenant, queue, priority, deadlineAt });
-    },
+    retryBudget: () => of.front.rules.current().retryBudget,
+    observe: observed(of.front),
+    prepareChild: (child, parent) => prepareRun(operations, { ...child, ...inherited(parent) }),
   };
+}
+
+/** A child is its parent's work; when it begins, and how long it takes, nobody promised for it alone. */
+function inherited({ tenant, principal, queue, priority, deadlineAt, sla }: RunRequest) {
+  const own = sla === undefined ? null : { class: sla.class, startBy: null, targetMs: null };
+  return { tenant, principal: principal ?? null, queue, priority, deadlineAt, sla: own };
 }
 
 function houseOf(of: {
@@ -244,59 +346,37 @@ function houseOf(of: {
   readonly gateway: ModelGateway;
   readonly contexts: RepoContexts;
   readonly workspaces: House["workspaces"];
-  readonly engine: EngineParts;
   readonly library: Library;
+  readonly life: Life;
 }): House {
-  const { config, ground, engine } = of;
-  const info = {
-    id: newId("wrk", Date.now(), Math.random),
-    host: hostname(),
-    pid: process.pid,
-    processStart: processStart(process.pid),
-    slots: config.slots,
+  const { ground, life } = of;
+  let closed: Promise<void> | null = null;
+  const close = async () => {
+    await life.stop();
+    await of.contexts.close();
+    ground.live.close();
+    await ground.spendDesk.flush();
+    await ground.database.close();
   };
-  const worker = new Worker(engine, info);
-  const { reader } = of.operations;
-  const collector = createCollector({
-    clock: systemClock,
-    log: ground.log,
-    reader,
-    workspaces: of.workspaces,
-  });
-  const accountant = createAccountant({
-    clock: systemClock,
-    log: ground.log,
-    ledger: ground.database.spend,
-    keepMs: () => ground.budgets.current.keepMs,
-  });
-  const services = [createRescuer(engine), createTimers(engine), collector, accountant];
-  let closed = false;
   return {
-    config,
-    clock: systemClock,
+    get config() {
+      return life.config();
+    },
+    clock: ground.database.clock,
     log: ground.log,
-    operations: of.operations,
+    operations: { ...of.operations, steering: life.steering },
     actions: of.actions,
     gateway: of.gateway,
     contexts: of.contexts,
     workspaces: of.workspaces,
-    worker,
-    services,
-    applyBudgets: () => ground.budgets.applyBudgets(),
+    worker: life.worker,
     problems: of.library.diagnostics,
-    async start() {
-      await services[0]?.runOnce();
-      for (const service of services) service.start();
-      worker.start();
-    },
-    async close() {
-      if (closed) return;
-      closed = true;
-      for (const service of services) await service.stop();
-      await worker.stop(config.drainMs);
-      await of.contexts.close();
-      await ground.desk.flush();
-      await ground.database.close();
+    start: (roles) => life.start(roles),
+    drain: () => life.drain(),
+    reload: () => life.steering.reload(),
+    close() {
+      closed ??= close();
+      return closed;
     },
   };
 }

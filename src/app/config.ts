@@ -3,8 +3,10 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration } from "../base/duration.ts";
 import { nearest } from "../base/text.ts";
+import type { Role } from "../contracts/fleet.ts";
 import type { AgentSpec } from "../domain/agent.ts";
 import { fail, ok, type Result } from "../domain/errors.ts";
+import { isLabel } from "../domain/label.ts";
 import { LIMITS } from "../domain/limits.ts";
 import { POLICY_NAMES, type PolicyName, type Weights } from "../domain/routing.ts";
 import type { RoutingSettings } from "../gateway/house.ts";
@@ -15,8 +17,14 @@ export interface Config {
   readonly dataDir: string;
   /** `postgres://…`, or `null`: then the database is a file in the data folder. */
   readonly databaseUrl: string | null;
+  /** `off`: an older schema is not brought up to date at start but refused, until `agent-runner db migrate`. */
+  readonly migrate: "auto" | "off";
   readonly host: string;
   readonly port: number;
+  /** What this process does. */
+  readonly roles: readonly Role[];
+  /** What it can do, beside what is found out: see `labelsOf`. */
+  readonly labels: readonly string[];
   readonly slots: number;
   /** `provider/model` for agents that name none, or several separated by commas; `null` when none is set. */
   readonly model: string | null;
@@ -27,14 +35,27 @@ export interface Config {
   readonly budgetsFile: string | null;
   /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
   readonly intentModel: string | null;
+  /** `provider/model`, or several, that reads loosely written tasks and sums texts up; `null`: rules do. */
+  readonly mediatorModel: string | null;
+  /** Longest that it is waited for, in ms. */
+  readonly mediatorMs: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
   /** How long steps may go on after a stop was asked for, in ms. */
   readonly drainMs: number;
+  /** How long ended runs are kept, in ms; `null` for ever. */
+  readonly retentionMs: number | null;
   /** A YAML script for the `scripted` provider; it is offered only when this is set. */
   readonly script: string | null;
+  /** Absolute path of the limits file (priority classes, caps, tenants, rates); `null` for the defaults. */
+  readonly limits: string | null;
+  /** Whether a proxy in front says by headers who asks; without, everybody is the tenant `default`. */
+  readonly trustIdentityHeaders: boolean;
   /** The environment that providers are configured from. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
+
+export const ROLES = ["http", "worker", "services"] as const satisfies readonly Role[];
+const LEAST_RETENTION_MS = 60_000;
 
 type Stage = AgentSpec["model"]["stage"];
 
@@ -48,9 +69,11 @@ const STAGE_VARIABLES: Readonly<Record<Stage, string>> = {
   summarise: "SUMMARISE_MODEL",
 };
 
+const MEDIATOR_VARIABLE = "MEDIATOR_MODEL";
+
 /** Laid over an environment in which a model is named for everything. */
 export const NO_STAGE_MODELS: Readonly<Record<string, undefined>> = Object.fromEntries(
-  Object.values(STAGE_VARIABLES).map((name) => [name, undefined]),
+  [...Object.values(STAGE_VARIABLES), MEDIATOR_VARIABLE].map((name) => [name, undefined]),
 );
 
 const PREFIX = "AGENT_RUNNER_";
@@ -68,6 +91,25 @@ const modelList = z
     /^\s*[^/\s,]+\/[^\s,]+(\s*,\s*[^/\s,]+\/[^\s,]+)*\s*$/,
     "expected provider/model, e.g. anthropic/claude-sonnet-5, or several separated by commas",
   );
+
+const roles = z
+  .string()
+  .transform((text) => [...new Set(text.split(",").map((one) => one.trim()))])
+  .pipe(z.array(z.enum(ROLES, `expected one or several of ${ROLES.join(", ")}, separated by commas`)));
+
+const labels = z
+  .string()
+  .transform((text) => [...new Set(text.split(",").map((one) => one.trim()))].filter((one) => one !== ""))
+  .refine((all) => all.every(isLabel), 'expected labels such as "gpu" or "zone=eu", separated by commas')
+  .refine((all) => all.length <= LIMITS.labels, `expected at most ${LIMITS.labels} labels`);
+
+const retention = z.string().transform((text, context) => {
+  if (text === "forever") return null;
+  const ms = parseDuration(text);
+  if (ms !== null && ms >= LEAST_RETENTION_MS) return ms;
+  context.addIssue({ code: "custom", message: 'expected "forever" or at least a minute, such as "30d"' });
+  return z.NEVER;
+});
 
 const WEIGHTS = /^quality=(\d+(?:\.\d+)?),latency=(\d+(?:\.\d+)?),cost=(\d+(?:\.\d+)?)$/;
 
@@ -100,8 +142,11 @@ const settings = z.object({
     .number("expected a number of runs")
     .int()
     .min(1)
-    .max(10_000)
+    .max(LIMITS.mostSlots)
     .default(LIMITS.workerSlots),
+  AGENT_RUNNER_ROLES: roles.default([...ROLES]),
+  AGENT_RUNNER_LABELS: labels.default([]),
+  AGENT_RUNNER_RETENTION: retention.default(null),
   AGENT_RUNNER_MODEL: modelList.optional(),
   AGENT_RUNNER_MODEL_POLICY: routingPolicy.optional(),
   AGENT_RUNNER_MODEL_ALLOW: patterns.optional(),
@@ -109,9 +154,13 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_UNKNOWN_PRICE: z.enum(["allow", "deny"]).default("allow"),
   AGENT_RUNNER_BUDGETS: z.string().min(1).optional(),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
+  AGENT_RUNNER_MEDIATOR_TIMEOUT: duration.default(LIMITS.mediatorMs),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   AGENT_RUNNER_DRAIN: duration.default(10_000),
+  AGENT_RUNNER_MIGRATE: z.enum(["auto", "off"]).default("auto"),
   AGENT_RUNNER_SCRIPT: z.string().min(1).optional(),
+  AGENT_RUNNER_LIMITS: z.string().min(1).optional(),
+  AGENT_RUNNER_TRUST_IDENTITY_HEADERS: z.enum(["true", "false"]).default("false"),
   DATABASE_URL: z
     .string()
     .refine(
@@ -149,20 +198,30 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   const read = parsed.data;
   const stageModels = readStageModels(env);
   if (!stageModels.ok) return stageModels;
+  const mediatorModel = readModels(env, MEDIATOR_VARIABLE);
+  if (!mediatorModel.ok) return mediatorModel;
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
+    migrate: read.AGENT_RUNNER_MIGRATE,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,
+    roles: read.AGENT_RUNNER_ROLES,
+    labels: read.AGENT_RUNNER_LABELS,
     slots: read.AGENT_RUNNER_SLOTS,
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
     routing: routingFrom(read),
     budgetsFile: read.AGENT_RUNNER_BUDGETS === undefined ? null : resolve(read.AGENT_RUNNER_BUDGETS),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
+    mediatorModel: mediatorModel.value,
+    mediatorMs: read.AGENT_RUNNER_MEDIATOR_TIMEOUT,
     logLevel: read.AGENT_RUNNER_LOG,
     drainMs: read.AGENT_RUNNER_DRAIN,
+    retentionMs: read.AGENT_RUNNER_RETENTION,
     script: read.AGENT_RUNNER_SCRIPT ?? null,
+    limits: read.AGENT_RUNNER_LIMITS === undefined ? null : resolve(read.AGENT_RUNNER_LIMITS),
+    trustIdentityHeaders: read.AGENT_RUNNER_TRUST_IDENTITY_HEADERS === "true",
     env,
   });
 }
@@ -170,16 +229,20 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
 function readStageModels(env: Readonly<Record<string, string | undefined>>): Result<Config["stageModels"]> {
   const models: Partial<Record<Stage, string>> = {};
   for (const [stage, name] of Object.entries(STAGE_VARIABLES) as [Stage, string][]) {
-    const value = env[name]?.trim();
-    if (!value) continue;
-    const parsed = modelList.safeParse(value);
-    if (!parsed.success) {
-      const what = `${name} is ${JSON.stringify(value)}: ${parsed.error.issues[0]?.message}`;
-      return fail("invalid_config", what, { setting: name });
-    }
-    models[stage] = parsed.data;
+    const read = readModels(env, name);
+    if (!read.ok) return read;
+    if (read.value !== null) models[stage] = read.value;
   }
   return ok(models);
+}
+
+function readModels(env: Readonly<Record<string, string | undefined>>, name: string): Result<string | null> {
+  const value = env[name]?.trim();
+  if (!value) return ok(null);
+  const parsed = modelList.safeParse(value);
+  if (parsed.success) return ok(parsed.data);
+  const what = `${name} is ${JSON.stringify(value)}: ${parsed.error.issues[0]?.message}`;
+  return fail("invalid_config", what, { setting: name });
 }
 
 function routingFrom(read: z.infer<typeof settings>): RoutingSettings {

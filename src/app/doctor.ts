@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
 import { inspectPostgres } from "../adapters/store/postgres/inspect.ts";
+import { judgeSchema, type SchemaState } from "../adapters/store/sql/migrations.ts";
 import { inspectSqlite } from "../adapters/store/sqlite/inspect.ts";
 import type { GateSpec } from "../contracts/gates.ts";
 import { ERRORS, type Failure, FailureError } from "../domain/errors.ts";
@@ -12,6 +13,7 @@ import { LIMITS } from "../domain/limits.ts";
 import type { Config } from "./config.ts";
 import { SQLITE_FILE } from "./database.ts";
 import { createModels } from "./models.ts";
+import { redactorFor } from "./redact.ts";
 import { gatesOf } from "./repo-gates.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -92,17 +94,7 @@ function sqlite(dir: string): Check {
     const { library, schema, newest } = inspectSqlite(join(dir, SQLITE_FILE));
     const version = `SQLite ${library}`;
     if (schema === null) return good(name, `${version}; none yet, it will be made with schema ${newest}`);
-    if (schema > newest) {
-      return bad(
-        name,
-        `schema ${schema}, and this agent-runner knows up to ${newest}`,
-        ERRORS.store_incompatible.remedy,
-      );
-    }
-    return good(
-      name,
-      `${version}, schema ${schema}${schema < newest ? `, will be brought to ${newest}` : ""}`,
-    );
+    return judged({ server: version, schema, newest });
   } catch (error) {
     return bad(name, `cannot be opened: ${messageOf(error)}`, ERRORS.store_corrupt.remedy);
   }
@@ -115,16 +107,25 @@ async function postgres(url: string): Promise<Check> {
     const server = `PostgreSQL ${version} at ${address}`;
     const { remedy } = ERRORS.store_incompatible;
     if (schema === null) return bad(name, `${server} holds the tables of another program`, remedy);
-    if (schema > newest) {
-      return bad(name, `${server}: schema ${schema}, and this agent-runner knows up to ${newest}`, remedy);
-    }
-    if (schema === 0) return good(name, `${server}; empty, it will be made with schema ${newest}`);
-    return good(
-      name,
-      `${server}, schema ${schema}${schema < newest ? `, will be brought to ${newest}` : ""}`,
-    );
+    if (schema.version === 0) return good(name, `${server}; empty, it will be made with schema ${newest}`);
+    return judged({ server, schema, newest });
   } catch (error) {
     return bad(name, messageOf(error), remedyOf(error));
+  }
+}
+
+function judged(of: {
+  readonly server: string;
+  readonly schema: SchemaState;
+  readonly newest: number;
+}): Check {
+  const { server, schema, newest } = of;
+  try {
+    const step = judgeSchema(schema, { newest, mode: "auto", database: server });
+    const plan = step === "none" ? "" : `, will be brought to ${newest}`;
+    return good("database", `${server}, schema ${schema.version}${plan}`);
+  } catch (error) {
+    return bad("database", messageOf(error), remedyOf(error));
   }
 }
 
@@ -152,7 +153,9 @@ async function programs(): Promise<Check> {
 
 async function* providers(config: Config): AsyncGenerator<Check> {
   try {
-    const gateway = await createModels(config, { clock: systemClock, random: Math.random, providers: [] });
+    const redactor = redactorFor(config.env);
+    const parts = { clock: systemClock, random: Math.random, providers: [], redactor };
+    const gateway = await createModels(config, parts);
     const listed = await gateway.providers(AbortSignal.timeout(LIMITS.healthCheckMs));
     const found = gateway.resolve(undefined, "execute");
     if (found.ok) yield good("default model", `${found.provider}/${found.model}`);

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import { z } from "zod";
 import type { FakePrices } from "../adapters/models/fake-server/billing.ts";
-import { type FakeModels, startFakeModels } from "../adapters/models/fake-server/server.ts";
+import { type Behaviour, type FakeModels, startFakeModels } from "../adapters/models/fake-server/server.ts";
 import { parseScript } from "../adapters/models/script/parse.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { systemClock } from "./system-clock.ts";
@@ -28,6 +28,17 @@ export interface FakeModelsOptions {
   readonly ledger?: string;
   /** A JSON file: US dollars per million tokens by model, `*` for all others. */
   readonly prices?: string;
+  /** ms between the pieces of every answer. */
+  readonly paceMs?: number;
+  readonly outage?: Outage;
+}
+
+export const OUTAGES = ["dies", "overloaded", "hangs"] as const;
+
+/** From its n-th answer on, counted from 1, the server is out of order; `dies`: the process, in the middle of that one. */
+export interface Outage {
+  readonly at: number;
+  readonly kind: (typeof OUTAGES)[number];
 }
 
 /** A server on loopback that plays scripts over the wire protocols of real providers. Port 0 takes a free one. */
@@ -48,6 +59,7 @@ export async function serveFakeModels(of: FakeModelsOptions): Promise<Pick<FakeM
       scripts,
       clock: systemClock,
       port: of.port,
+      behave: behaviourOf(of),
       ...(prices === undefined ? {} : { prices }),
       ...(books === null ? {} : { onBill: (bill) => books.write(`${JSON.stringify(bill)}\n`) }),
     });
@@ -60,6 +72,19 @@ export async function serveFakeModels(of: FakeModelsOptions): Promise<Pick<FakeM
     books?.destroy();
     throw cannotListen(error as NodeJS.ErrnoException, of.port);
   }
+}
+
+function behaviourOf({ paceMs, outage }: FakeModelsOptions): () => Behaviour {
+  const pace = paceMs === undefined ? {} : { paceMs };
+  let asked = 0;
+  return () => {
+    asked += 1;
+    if (outage === undefined || asked < outage.at) return pace;
+    if (outage.kind === "overloaded") return { fault: { kind: "overloaded" } };
+    if (outage.kind === "hangs") return { fault: { kind: "hang" } };
+    // As a machine dies: nothing is said, nothing is written.
+    return { ...pace, halfway: () => process.kill(process.pid, "SIGKILL") };
+  };
 }
 
 function cannotListen(error: NodeJS.ErrnoException, port: number): unknown {

@@ -1,11 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { parseScript } from "../adapters/models/script/parse.ts";
 import { scriptedProvider } from "../adapters/models/scripted/provider.ts";
-import { createProvider, howToConfigure, providerSettingsFromEnv } from "../adapters/models/settings.ts";
+import {
+  createProvider,
+  howToConfigure,
+  type ProviderSettings,
+  providerSettingsFromEnv,
+} from "../adapters/models/settings.ts";
+import { genaiPrices } from "../adapters/prices/genai-prices.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, failure } from "../domain/errors.ts";
+import type { Redactor } from "../domain/redact.ts";
 import { createModelGateway } from "../gateway/gateway.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
 import type { SpendDesk } from "../gateway/spend.ts";
@@ -20,6 +27,7 @@ export async function createModels(
     readonly providers: readonly ModelProvider[];
     /** Absent: nothing is counted. */
     readonly spend?: SpendDesk;
+    readonly redactor: Redactor;
   },
 ): Promise<ModelGateway> {
   const found = providerSettingsFromEnv(config.env);
@@ -36,12 +44,25 @@ export async function createModels(
     providers: entries,
     clock: parts.clock,
     random: parts.random,
+    redactor: parts.redactor,
     howToConfigure: howToConfigure(found),
-    stages: config.stageModels,
+    stages: stageModels(config),
     routing: config.routing,
     ...(parts.spend === undefined ? {} : { spend: parts.spend }),
+    priceSource: genaiPrices({ baseUrls: baseUrlsOf(found.configured) }),
     ...(config.model === null ? {} : { default: config.model }),
   });
+}
+
+/** What a mediator model is for, it does for every stage of that kind that has no model of its own. */
+function stageModels({ mediatorModel, stageModels: own }: Config): Config["stageModels"] {
+  return mediatorModel === null ? own : { summarise: mediatorModel, ...own };
+}
+
+function baseUrlsOf(configured: readonly ProviderSettings[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    configured.flatMap((one) => (one.kind === "openai-compatible" ? [[one.name, one.baseUrl]] : [])),
+  );
 }
 
 async function scripted(path: string, clock: Clock): Promise<ProviderEntry> {

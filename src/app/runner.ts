@@ -78,7 +78,7 @@ export async function openRunner(options: RunnerOptions = {}): Promise<Runner> {
     ...(providers === undefined ? {} : { providers }),
     ...(project === undefined ? {} : { project }),
   });
-  if (options.work !== false) await house.start();
+  if (options.work !== false) await house.start(["worker", "services"]);
   return runnerOf(house);
 }
 

@@ -4,7 +4,7 @@ import type { Json } from "../base/json.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 
 export interface Request {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: Json;
   readonly headers?: Readonly<Record<string, string>>;

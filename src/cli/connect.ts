@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
+import type { ComposeOptions } from "../app/compose.ts";
 import { type Config, NO_STAGE_MODELS, readConfig } from "../app/config.ts";
 import type { House } from "../app/house.ts";
+import type { Role } from "../contracts/fleet.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { Client, type Transport, wire } from "./client.ts";
 import { absolute, here } from "./here.ts";
@@ -63,10 +65,12 @@ export async function connect(options: CommonOptions, of: ConnectOptions = {}): 
   return embed(config, of);
 }
 
+const WORKING: readonly Role[] = ["worker", "services"];
+
 /** The house in this process, whether or not a server works on the same data. */
 export async function embed(config: Config, of: Pick<ConnectOptions, "near" | "work">): Promise<Connection> {
   const house = await openHouse(config, of.near);
-  if (of.work) await house.start();
+  if (of.work) await house.start(WORKING);
   return { client: new Client(await within(house)), house, close: () => house.close() };
 }
 
@@ -75,10 +79,14 @@ function over(url: string): Connection {
 }
 
 /** Loaded when it is needed: a command that talks to a server is there at once. */
-export async function openHouse(config: Config, near = here()): Promise<House> {
+export async function openHouse(
+  config: Config,
+  near = here(),
+  options: Pick<ComposeOptions, "settings"> = {},
+): Promise<House> {
   const { compose } = await import("../app/compose.ts");
   const project = projectOf(near, config.dataDir);
-  return compose(config, project === null ? {} : { project });
+  return compose(config, { ...options, ...(project === null ? {} : { project }) });
 }
 
 /** The nearest folder, from here upwards, that holds definitions of its own. */

@@ -6,7 +6,9 @@ import { addAct } from "./commands/act.ts";
 import { addAgents } from "./commands/agents.ts";
 import { addApprovals } from "./commands/approvals.ts";
 import { addArtifacts } from "./commands/artifacts.ts";
+import { addBench } from "./commands/bench.ts";
 import { addContext } from "./commands/context.ts";
+import { addDb } from "./commands/db.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
@@ -15,14 +17,18 @@ import { addInit } from "./commands/init.ts";
 import { addMessages } from "./commands/messages.ts";
 import { addModels } from "./commands/models.ts";
 import { addProviders } from "./commands/providers.ts";
+import { addReload } from "./commands/reload.ts";
 import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
+import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
 import { addSpend } from "./commands/spend.ts";
 import { addStart } from "./commands/start.ts";
+import { addTask } from "./commands/task.ts";
 import { addUpload } from "./commands/upload.ts";
 import { addValidate } from "./commands/validate.ts";
 import { addWorker } from "./commands/worker.ts";
+import { addWorkers } from "./commands/workers.ts";
 import { addWorkflows } from "./commands/workflows.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { createTerminal, explainFailure } from "./terminal.ts";
@@ -33,8 +39,11 @@ const COMMANDS = [
   addDemo,
   addStart,
   addWorker,
+  addWorkers,
+  addReload,
   addRun,
   addAct,
+  addTask,
   addRuns,
   addShow,
   addEvents,
@@ -43,12 +52,15 @@ const COMMANDS = [
   addArtifacts,
   addWorkflows,
   addUpload,
+  addSchedules,
   addValidate,
   addAgents,
   addProviders,
   addModels,
   addSpend,
+  addBench,
   addContext,
+  addDb,
   addFakeModels,
 ];
 

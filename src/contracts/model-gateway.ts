@@ -1,7 +1,9 @@
 import type { AgentSpec } from "../domain/agent.ts";
 import type { Payer } from "../domain/budget.ts";
+import type { Cuts } from "../domain/cap-prompt.ts";
 import type { Failure } from "../domain/errors.ts";
 import type { Usage } from "../domain/message.ts";
+import type { Found } from "../domain/redact.ts";
 import type { BlockKind, PolicyName, QualityTier, ScoredCandidate } from "../domain/routing.ts";
 import type { ModelCallOptions, ModelReply, ModelRequest, ProviderHealth } from "./model-provider.ts";
 
@@ -13,6 +15,8 @@ export interface GatewayRequest extends Omit<ModelRequest, "model"> {
   readonly policy?: PolicyName;
   /** No candidate below this tier is asked. */
   readonly minQuality?: QualityTier;
+  /** When no candidate has room for the prompt: `cut` (when absent) its longest texts visibly, or `fail`. */
+  readonly tooLong?: "cut" | "fail";
 }
 
 /** What a call did to the budgets that hold for it. Micro-dollars, of all its attempts together. */
@@ -61,6 +65,14 @@ export interface CallRecord {
   readonly estimated: boolean;
   readonly firstTokenMs: number;
   readonly ms: number;
+  /** How often a secret of each kind was taken out of the prompt; absent when none was. */
+  readonly redacted?: Found;
+  /** What was cut out of the prompt because no candidate had room for it; absent when nothing was. Tokens by estimate. */
+  readonly capped?: Cuts & {
+    readonly budgetTokens: number;
+    readonly beforeTokens: number;
+    readonly afterTokens: number;
+  };
   /** Absent where no budget holds. */
   readonly budget?: CallBudget;
 }

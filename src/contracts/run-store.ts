@@ -42,6 +42,8 @@ export type Admitted =
    */
   | { readonly kind: "refused"; readonly failure: Failure };
 
+export type ReapScope = "all" | "host";
+
 export interface WorkerInfo {
   readonly id: string;
   readonly host: string;
@@ -141,6 +143,11 @@ export interface RunStore {
   /** Gives back everything the worker holds and forgets it. */
   leave(worker: string): Promise<void>;
   /**
+   * Whether the worker's lease is surely its own at this moment, by this process's steady clock: a last look before
+   * something happens that nobody can take back. False after a suspension, until it is known again.
+   */
+  holds(worker: string): boolean;
+  /**
    * Most urgent class first, within a class by fair share (each tenant's oldest first); a run that was canceled, before
    * all. Runs whose `needs` the worker lacks are left to others; a run whose slot is full is put aside until it frees.
    * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
@@ -154,9 +161,9 @@ export interface RunStore {
   wakeDue(now: number, limit: number): Promise<{ readonly woken: number; readonly nextAt: number | null }>;
   /**
    * Gives back the runs of workers that are dead (no beat within the lease time, or their process is gone):
-   * the ids of the runs that are ready again.
+   * the ids of the runs that are ready again. `host`: only of those whose process is gone from this host.
    */
-  reap(now: number): Promise<readonly string[]>;
+  reap(now: number, scope?: ReapScope): Promise<readonly string[]>;
   /** Facts of a run with `seq > after`, ascending. */
   facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;
   /** Answers once; the run gets an `approval` message in the same transaction. */

@@ -1,3 +1,11 @@
+/** Work that is done again and again. */
+export interface Chore {
+  readonly name: string;
+  /** Between the end of a round and the next. */
+  readonly everyMs: number;
+  runOnce(): Promise<void>;
+}
+
 /** The small life of every background thing. `start` and `stop` may each be called twice. */
 export interface Service {
   readonly name: string;

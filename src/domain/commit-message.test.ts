@@ -1,60 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  cleanCommitMessage,
-  type FileChange,
-  fallbackCommitMessage,
-  SUBJECT_CHARS,
-} from "./commit-message.ts";
-
-function file(path: string, over: Partial<FileChange> = {}): FileChange {
-  return { path, status: "modified", insertions: 1, deletions: 0, binary: false, ...over };
-}
-
-describe("fallbackCommitMessage", () => {
-  it("names the one file", () => {
-    expect(fallbackCommitMessage([file("src/app.ts", { insertions: 3, deletions: 1 })])).toBe(
-      "Update src/app.ts\n\nM src/app.ts (+3 -1)\n\n1 file, 3 insertions, 1 deletion\n",
-    );
-    const deep = `${"very-long-folder/".repeat(6)}x.ts`;
-    expect(fallbackCommitMessage([file(deep, { status: "deleted" })]).split("\n")[0]).toBe("Delete x.ts");
-  });
-
-  it("names the areas, the busiest first", () => {
-    const files = [
-      file("a/b/1.ts"),
-      file("a/b/2.ts"),
-      file("README.md"),
-      file("docs/x.md"),
-      file("z/q/y/1.ts"),
-    ];
-    expect(fallbackCommitMessage(files).split("\n")[0]).toBe(
-      "Update 5 files in a/b, the root, docs and 1 more",
-    );
-    const mixed = [file("a/1", { status: "added", binary: true }), file("a/2", { status: "renamed" })];
-    expect(fallbackCommitMessage(mixed)).toBe(
-      "Change 2 files in a\n\nA a/1 (binary)\nR a/2 (+1 -0)\n\n2 files, 2 insertions, 0 deletions\n",
-    );
-  });
-
-  it("is bounded, and says what it left out", () => {
-    const many = Array.from({ length: 40 }, (_, i) => file(`d${i}/${"x".repeat(60)}/f`));
-    const message = fallbackCommitMessage(many);
-    expect(message).toContain("… and 10 more");
-    expect(message.split("\n")[0]?.length).toBeLessThanOrEqual(SUBJECT_CHARS);
-    expect(fallbackCommitMessage([])).toBe("Change nothing\n");
-  });
-
-  it("does not depend on the order of the files", () => {
-    const path = fc.stringMatching(/^[a-z]{1,4}(\/[a-z]{1,4}){0,3}$/);
-    fc.assert(
-      fc.property(fc.uniqueArray(path, { minLength: 1, maxLength: 12 }), (paths) => {
-        const files = paths.map((p) => file(p));
-        expect(fallbackCommitMessage([...files].reverse())).toBe(fallbackCommitMessage(files));
-      }),
-    );
-  });
-});
+import { cleanCommitMessage, SUBJECT_CHARS } from "./commit-message.ts";
 
 describe("cleanCommitMessage", () => {
   it("keeps a good message as it is", () => {

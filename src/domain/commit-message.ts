@@ -18,21 +18,26 @@ const INPUT_CHARS = 32_768;
 const VERBS = { added: "Add", modified: "Update", deleted: "Delete", renamed: "Rename" } as const;
 const MARKS = { added: "A", modified: "M", deleted: "D", renamed: "R" } as const;
 
-/**
- * The message when no model has written one: what was done to which areas, and every file with its
- * numbers of lines. The same changes give the same message.
- */
-export function fallbackCommitMessage(files: readonly FileChange[]): string {
-  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const [first] = sorted;
-  if (first === undefined) return "Change nothing\n";
+/** The body when no model has written a message: every file with its numbers of lines. */
+export function fileSummary(files: readonly FileChange[]): string {
+  const sorted = byPath(files);
   const listed = sorted.slice(0, FILES_LISTED).map(fileLine);
   const rest = sorted.length - listed.length;
   if (rest > 0) listed.push(`… and ${rest} more`);
   const insertions = sorted.reduce((sum, file) => sum + file.insertions, 0);
   const deletions = sorted.reduce((sum, file) => sum + file.deletions, 0);
   const total = `${count(sorted.length, "file")}, ${count(insertions, "insertion")}, ${count(deletions, "deletion")}`;
-  return `${subjectOf(sorted, first)}\n\n${listed.join("\n")}\n\n${total}\n`;
+  return `${listed.join("\n")}\n\n${total}`;
+}
+
+/** What was done to which areas, of one file at least: "Update 5 files in a/b, docs and 1 more". */
+export function areaSubject(files: readonly FileChange[]): string {
+  const [first, ...rest] = byPath(files) as [FileChange, ...FileChange[]];
+  return subjectOf([first, ...rest], first);
+}
+
+function byPath(files: readonly FileChange[]): readonly FileChange[] {
+  return [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function subjectOf(files: readonly FileChange[], first: FileChange): string {
@@ -75,11 +80,11 @@ function count(n: number, noun: string): string {
 }
 
 /** Control and direction characters: they would make a log show something else than it holds. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "");
 }
 
-function cutSubject(text: string): string {
+export function cutSubject(text: string): string {
   if (text.length <= SUBJECT_CHARS) return text;
   const cut = text.slice(0, SUBJECT_CHARS - 1);
   const space = cut.lastIndexOf(" ");

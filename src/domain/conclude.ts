@@ -5,6 +5,7 @@ import { LIMITS } from "./limits.ts";
 import type { Outcome } from "./outcome.ts";
 import { type Plan, plannedIn } from "./plan.ts";
 import { retryAt } from "./retry.ts";
+import type { RetryGrant } from "./retry-budget.ts";
 import { scopeOf } from "./scope.ts";
 import { type RunState, type StepState, stepIn } from "./state.ts";
 import type { Expressions } from "./workflow.ts";
@@ -22,6 +23,8 @@ export interface ConcludeInput {
   /** Uniform in [0, 1): the jitter of the next retry. */
   readonly random: number;
   readonly expressions: Expressions;
+  /** Whether the process has a retry left; absent where they are not counted. */
+  readonly retry?: RetryGrant;
 }
 
 /** The facts that an attempt's end stands for. Pure. */
@@ -32,7 +35,7 @@ export function conclude(state: RunState, done: Done, input: ConcludeInput): rea
     case "succeeded":
       return [succeeded(state, step, { done, output: outcome.output, input })];
     case "failed":
-      return [failed(state, step, { attempt: done.attempt, failure: outcome.failure, input })];
+      return failed(state, step, { attempt: done.attempt, failure: outcome.failure, input });
     case "waiting":
       return [{ kind: "step_waiting", step: done.step, attempt: done.attempt, waits: outcome.waits }];
     case "canceled":
@@ -70,13 +73,33 @@ function failed(
   state: RunState,
   step: StepState,
   of: { readonly attempt: number; readonly failure: Failure; readonly input: ConcludeInput },
-): FactBody {
+): readonly FactBody[] {
   const { attempt, input } = of;
+  const { now, random, retry = { kind: "now" } } = input;
   const policy = plannedIn(input.plan, step.spec).spec.retry;
-  const nextAt =
+  const wanted =
     !state.cancel && attempt < LIMITS.stepAttempts
-      ? retryAt(policy, { attempt, failure: of.failure }, { now: input.now, random: input.random })
+      ? retryAt(policy, { attempt, failure: of.failure }, { now, random })
       : null;
-  if (nextAt === null) return { kind: "step_failed", step: step.id, attempt, failure: of.failure };
-  return { kind: "step_retrying", step: step.id, attempt, failure: of.failure, nextAt };
+  const place = { step: step.id, attempt };
+  if (wanted === null) return [{ kind: "step_failed", ...place, failure: of.failure }];
+  if (retry.kind === "now") return [{ kind: "step_retrying", ...place, failure: of.failure, nextAt: wanted }];
+  if (retry.kind === "none") {
+    const why = exhausted(of.failure);
+    return [
+      { kind: "retry_budget_exhausted", ...place, delayMs: null },
+      { kind: "step_failed", ...place, failure: why },
+    ];
+  }
+  const nextAt = Math.max(wanted, now + retry.ms);
+  return [
+    { kind: "retry_budget_exhausted", ...place, delayMs: nextAt - wanted },
+    { kind: "step_retrying", ...place, failure: of.failure, nextAt },
+  ];
+}
+
+function exhausted({ code, message, retryable, details }: Failure): Failure {
+  const cause = { code, message, retryable, ...(details === undefined ? {} : { details }) };
+  const text = `not tried again, as too much fails on this worker at the moment: ${message}`;
+  return failure("retry_budget_exhausted", text, { cause });
 }

@@ -391,6 +391,95 @@ describe("cancel and deadline", () => {
   });
 });
 
+describe("promises", () => {
+  const sla = (more: object = {}) => ({ class: "high", startBy: null, targetMs: null, ...more });
+  const breaches = (run: Bench) =>
+    run.facts.flatMap((fact) => (fact.kind === "sla_breached" ? [[fact.what, fact.byMs, fact.at]] : []));
+
+  it("writes a missed deadline down once, before what follows from it", () => {
+    const run = new Bench(workflow([step("a"), step("b", { needs: ["a"] })]), { deadlineAt: 2_000 });
+    run.go();
+    run.now = 2_100;
+    run.go();
+    run.now = 2_200;
+    run.end("a", { kind: "canceled", reason: "late" });
+    run.go();
+    expect(breaches(run)).toEqual([["deadline", 100, 2_100]]);
+    expect(run.story().slice(-4)).toEqual([
+      "sla_breached",
+      "step_canceled b",
+      "step_canceled a",
+      "run_failed",
+    ]);
+    expect(run.last.end?.failure?.message).toContain("within 1.0s");
+  });
+
+  it("a run that was not begun in time does nothing and fails", () => {
+    const run = new Bench(workflow([step("a"), step("b")]), { sla: sla({ startBy: 1_500 }) });
+    run.now = 1_500;
+    expect(run.go()).toEqual([]);
+    expect(run.last.end?.failure).toMatchObject({ code: "start_by_missed" });
+    expect(run.story()).not.toContain("run_started");
+    expect(run.status("a")).toBe("canceled");
+    expect(breaches(run)).toEqual([["start_by", 0, 1_500]]);
+  });
+
+  it("a run that was begun in time is not held to it again", () => {
+    const run = new Bench(workflow([step("a")]), { sla: sla({ startBy: 1_500 }) });
+    expect(run.go()).toEqual(["a"]);
+    expect(run.last.wakeAt).toBeNull();
+    run.now = 9_000;
+    run.succeed("a");
+    expect(run.last.end?.status).toBe("completed");
+    expect(breaches(run)).toEqual([]);
+  });
+
+  it("a missed target is said when its time comes, and changes nothing else", () => {
+    const run = new Bench(workflow([step("a")]), { deadlineAt: 9_000, sla: sla({ targetMs: 500 }) });
+    run.go();
+    expect(run.last.wakeAt).toBe(1_500);
+    run.now = 1_500;
+    expect(run.go()).toEqual([]);
+    expect(run.last.wakeAt).toBe(9_000);
+    run.now = 2_000;
+    run.succeed("a");
+    expect(run.last.end?.status).toBe("completed");
+    expect(breaches(run)).toEqual([["target", 0, 1_500]]);
+  });
+
+  it("a resting run wakes for its target", () => {
+    const run = new Bench(workflow([step("a")]), { sla: sla({ targetMs: 500 }) });
+    run.go();
+    run.end("a", { kind: "waiting", waits: [{ key: "k", on: "signal", name: "x", until: null }] });
+    run.go();
+    expect(run.last.rest).toEqual({ wakeAt: 1_500, waitingFor: ["signal:x"] });
+    run.now = 1_600;
+    run.go();
+    expect(run.last.rest).toEqual({ wakeAt: null, waitingFor: ["signal:x"] });
+    expect(breaches(run)).toEqual([["target", 100, 1_600]]);
+  });
+
+  it("nobody is blamed for what somebody canceled", () => {
+    const run = new Bench(workflow([step("a")]), { sla: sla({ startBy: 1_500, targetMs: 1 }) });
+    run.add([{ kind: "cancel_requested", by: "ann", reason: "not needed" }]);
+    run.now = 2_000;
+    run.go();
+    expect(run.last.end?.status).toBe("canceled");
+    expect(breaches(run)).toEqual([]);
+  });
+
+  it("is remembered by the journal, each promise once", () => {
+    const run = new Bench(workflow([step("a")]), { sla: sla({ targetMs: 500 }) });
+    run.go();
+    run.now = 5_000;
+    run.go();
+    run.crash(fold);
+    run.go();
+    expect(breaches(run)).toEqual([["target", 3_500, 5_000]]);
+    expect(() => run.add([{ kind: "sla_breached", what: "target", byMs: 1 }])).toThrow("twice");
+  });
+});
+
 describe("a step's own outputs", () => {
   it("are named by its mapping; a mapping that cannot be evaluated fails the step", () => {
     const good = new Bench(

@@ -1,3 +1,4 @@
+import { formatDuration } from "../base/duration.ts";
 import type { Json } from "../base/json.ts";
 import { begin } from "./begin.ts";
 import { carryOn } from "./carry-on.ts";
@@ -8,7 +9,8 @@ import { considerInstances } from "./instances.ts";
 import type { PlannedStep } from "./plan.ts";
 import { type EndedRunStatus, hasRunEnded, hasStepEnded } from "./run.ts";
 import { failedForGood, scopeOf } from "./scope.ts";
-import type { RunState } from "./state.ts";
+import { slaBreaches } from "./sla.ts";
+import { type RunState, timesOf } from "./state.ts";
 
 export interface Decision {
   /** To be written before anything is performed. */
@@ -34,7 +36,10 @@ export interface Decision {
 export function decide(state: RunState, input: DecideInput): Decision {
   if (hasRunEnded(state.status))
     return decision({ end: { status: state.status, output: state.output, failure: state.failure } });
-  const late = state.request.deadlineAt !== null && state.request.deadlineAt <= input.now;
+  const breached = unsaidBreaches(state, input.now);
+  if (breached.length > 0) return decision({ facts: breached });
+  if (missedStart(state)) return windUp(state, input);
+  const late = state.breaches.has("deadline");
   const over = input.plan.steps.every(({ spec }) => isOver(state, spec.id));
   const cut = () => [...state.steps.values()].some((step) => step.status === "canceled");
   if (state.cancel || (late && (!over || cut()))) return windUp(state, input);
@@ -48,6 +53,18 @@ export function decide(state: RunState, input: DecideInput): Decision {
   if (facts.length > 0 || perform.length > 0 || input.active.size > 0)
     return decision({ facts, perform, wakeAt });
   return decision({ rest: { wakeAt, waitingFor: [...draft.waitingFor] } });
+}
+
+/** Of a run that somebody canceled, only what was missed before is told. */
+function unsaidBreaches(state: RunState, now: number): readonly FactBody[] {
+  if (state.cancel) return [];
+  return slaBreaches(timesOf(state), now)
+    .filter(({ what }) => !state.breaches.has(what))
+    .map(({ what, byMs }) => ({ kind: "sla_breached", what, byMs }));
+}
+
+function missedStart(state: RunState): boolean {
+  return state.status === "queued" && state.breaches.has("start_by");
 }
 
 function decision(parts: Partial<Decision>): Decision {
@@ -71,7 +88,7 @@ function consider(state: RunState, input: DecideInput, draft: Draft, step: Plann
 
 /** Cancel or deadline: stop what runs, close what does not, then end. */
 function windUp(state: RunState, input: DecideInput): Decision {
-  const reason = state.cancel ? state.cancel.reason : "deadline exceeded";
+  const reason = state.cancel?.reason ?? (missedStart(state) ? "not begun in time" : "deadline exceeded");
   const facts: FactBody[] = [];
   const isActive = ({ id }: { readonly id: string }) => input.active.has(id);
   for (const step of state.steps.values()) {
@@ -89,8 +106,19 @@ function windUp(state: RunState, input: DecideInput): Decision {
     const end = { status: "canceled", output: null, failure: failure("canceled", reason) } as const;
     return decision({ facts: [{ kind: "run_canceled", reason }], end });
   }
-  const deadline = state.request.deadlineAt;
-  return runFailed(failure("deadline_exceeded", `the run did not end by its deadline, ${deadline}`));
+  if (missedStart(state)) {
+    const span = spanTo(state, state.request.sla?.startBy);
+    return runFailed(
+      failure("start_by_missed", `the run did not begin within ${span}; nothing of it was done`),
+    );
+  }
+  const span = spanTo(state, state.request.deadlineAt);
+  return runFailed(failure("deadline_exceeded", `the run did not end by its deadline, within ${span}`));
+}
+
+/** How long a run was given, from its admission to a moment that it missed. */
+function spanTo(state: RunState, moment: number | null | undefined): string {
+  return formatDuration(Number(moment) - state.queuedAt);
 }
 
 function runFailed(why: Failure): Decision {

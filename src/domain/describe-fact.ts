@@ -1,6 +1,14 @@
+import { formatDuration } from "../base/duration.ts";
 import { describeNote } from "./describe-note.ts";
 import type { Fact } from "./fact.ts";
 import type { Wait } from "./outcome.ts";
+import type { SlaPart } from "./sla.ts";
+
+const PLEDGES: Readonly<Record<SlaPart, string>> = {
+  start_by: "latest start",
+  deadline: "deadline",
+  target: "target",
+};
 
 /** One line for people; `null` for facts that only the engine reads. */
 export function describeFact(fact: Fact): string | null {
@@ -23,6 +31,8 @@ export function describeFact(fact: Fact): string | null {
       return `failed: ${fact.failure.message}`;
     case "run_canceled":
       return `canceled: ${fact.reason}`;
+    case "sla_breached":
+      return `missed its ${PLEDGES[fact.what]} by ${formatDuration(fact.byMs)}`;
     case "signal_received":
       return `signal ${fact.name} from ${fact.from}`;
     case "message_sent":
@@ -41,6 +51,10 @@ export function describeFact(fact: Fact): string | null {
       return `${fact.step} saved ${fact.artifact.name}`;
     case "noted":
       return `${fact.step}: ${describeNote(fact.name, fact.data)}`;
+    case "retry_budget_exhausted":
+      return fact.delayMs === null
+        ? `${fact.step} is not tried again: too much fails at the moment`
+        : `${fact.step} is tried again ${formatDuration(fact.delayMs)} later: too much fails at the moment`;
     case "effect_intended":
     case "effect_recorded":
       return null;

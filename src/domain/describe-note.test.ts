@@ -30,6 +30,9 @@ describe("what a step's notes say to people", () => {
     ["context_compacted", {}, "the history was compacted"],
     ["base_moved", { base: "main" }, "main has moved since"],
     ["message_fallback", { reason: "empty" }, "the commit message was made without a model: empty"],
+    ["artifact_redacted", { artifact: "report.md" }, "secrets were kept out of report.md"],
+    ["task_read", { by: "model", model: "a/b" }, "the task was read by a/b"],
+    ["task_read", { by: "rules", reason: "too slow" }, "the task was read by rules: too slow"],
     ["something_else", {}, "something_else"],
     ["turn_started", {}, "turn null"],
   ])("%s", (name, data, line) => {

@@ -35,6 +35,12 @@ export function describeNote(name: string, data: JsonObject): string {
       return `${text(data.base)} has moved since`;
     case "message_fallback":
       return `the commit message was made without a model: ${text(data.reason)}`;
+    case "task_read":
+      return data.by === "model"
+        ? `the task was read by ${text(data.model)}`
+        : `the task was read by rules: ${text(data.reason)}`;
+    case "artifact_redacted":
+      return `secrets were kept out of ${text(data.artifact)}`;
     default:
       return name;
   }

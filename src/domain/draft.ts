@@ -2,7 +2,8 @@ import type { Json } from "../base/json.ts";
 import type { FactBody } from "./fact.ts";
 import { LIMITS } from "./limits.ts";
 import type { Plan, PlannedStep } from "./plan.ts";
-import type { RunState } from "./state.ts";
+import { nextSlaMoment } from "./sla.ts";
+import { type RunState, timesOf } from "./state.ts";
 import type { Expressions } from "./workflow.ts";
 
 export interface StepOrder {
@@ -42,7 +43,8 @@ export function newDraft(state: RunState, input: DecideInput): Draft {
     perform: [],
     waitingFor: new Set(),
     taken: new Set(),
-    wakeAt: state.request.deadlineAt,
+    // Whatever is decided here, the run has begun by it.
+    wakeAt: nextSlaMoment({ ...timesOf(state), startedAt: state.startedAt ?? input.now }, input.now),
     room: Math.min(input.plan.workflow.maxParallel, LIMITS.runParallelSteps) - input.active.size,
   };
 }

@@ -34,6 +34,10 @@ export const ERRORS = {
     422,
     "Correct `.agent-runner/gates.yaml` at the named line and column; docs/reference/gates.md has its format.",
   ),
+  invalid_bench_task: lasting(
+    422,
+    "Correct the task file at the named line and column; docs/MODEL_BENCHMARKING.md has its format.",
+  ),
   invalid_config: lasting(400, "Correct the named setting; `.env.example` lists them all."),
   intent_ambiguous: lasting(
     422,
@@ -75,6 +79,22 @@ export const ERRORS = {
     "Wait for the run that the message names to end, cancel it, or let this one wait (`on_conflict: queue`).",
   ),
   forbidden_host: lasting(403, "Call the server by a loopback name, from the same origin."),
+  identity_not_trusted: lasting(
+    403,
+    "Leave the identity headers out, or set AGENT_RUNNER_TRUST_IDENTITY_HEADERS=true behind a proxy that sets them.",
+  ),
+  rate_limited: passing(
+    429,
+    "Wait as Retry-After says; the rate of the named scope is set in the limits file.",
+  ),
+  deadline_unmeetable: passing(
+    503,
+    "Send it again after Retry-After, with a later `deadline` or `start_by`, or in a more urgent class.",
+  ),
+  invalid_limits: lasting(
+    422,
+    "Correct the limits file at the named line and column; docs/LIMITS.md has its format.",
+  ),
   inbox_full: passing(
     429,
     "The run has more unread messages than it may hold; send it again when it has read some.",
@@ -97,6 +117,11 @@ export const ERRORS = {
   unknown_action: lasting(422, "Register the action on this worker, or correct `uses`."),
   step_timeout: passing(504, "Raise the step's `timeout`, or make the step smaller."),
   deadline_exceeded: lasting(504, "Start the run again with a later deadline."),
+  start_by_missed: lasting(504, "Start the run again with a later `start_by`, or in a more urgent class."),
+  retry_budget_exhausted: passing(
+    503,
+    "Too many steps fail at the moment, so retries were held back: mend the cause, then start the run again.",
+  ),
   step_failed: lasting(422, "The failed step's own error says what happened."),
   action_crashed: passing(500, "The action threw; its message and stack are in the failure's details."),
   canceled: lasting(409, "Somebody canceled it; start a new run to try again."),
@@ -214,6 +239,20 @@ export const ERRORS = {
   disk_full: passing(507, "Free disk space in the data folder, then start again: nothing accepted was lost."),
   read_only: lasting(500, "Make the data folder writable for this user."),
   store_incompatible: lasting(500, "The database was written by a newer agent-runner; install that version."),
+  store_outdated: lasting(
+    500,
+    "Run `agent-runner db migrate` once, or let it happen at start by leaving AGENT_RUNNER_MIGRATE unset.",
+  ),
+  store_in_use: lasting(409, "Stop the processes that the message names, then do it again."),
+  store_not_empty: lasting(409, "Name an empty database or a file that does not exist yet."),
+  copy_unfinished: lasting(
+    409,
+    "Run the same `agent-runner db copy` again: it goes on where it stopped. Or drop the half-done copy.",
+  ),
+  copy_differs: lasting(
+    500,
+    "Do not use the copy: drop it and copy again from a source that nobody writes to.",
+  ),
   store_corrupt: lasting(500, "The database file is damaged; restore it from a backup."),
 } satisfies Readonly<Record<string, ErrorEntry>>;
 

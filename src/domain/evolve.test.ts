@@ -233,7 +233,7 @@ describe("what facts say", () => {
       { kind: "run_resumed_by", worker: "w" },
     ];
     const same = fold(journal(...quiet));
-    expect(same).toEqual({ ...initialState(request()), lastSeq: 3 });
+    expect(same).toEqual({ ...initialState(request(), 1_000), lastSeq: 3 });
   });
 
   it("a run's end holds its output or its failure", () => {

@@ -3,9 +3,13 @@ import type { Fact, FactOf, RunRequest } from "./fact.ts";
 import { hasRunEnded, hasStepEnded, type StepStatus } from "./run.ts";
 import { type ExpandedState, effectId, parseStepId, type RunState, type StepState } from "./state.ts";
 
-export function initialState(request: RunRequest): RunState {
+/** `at` is when it was queued, ms since the epoch. */
+export function initialState(request: RunRequest, at: number): RunState {
   return {
     request,
+    queuedAt: at,
+    startedAt: null,
+    breaches: new Set(),
     status: "queued",
     paused: false,
     cancel: null,
@@ -25,7 +29,7 @@ export function initialState(request: RunRequest): RunState {
 export function fold(facts: readonly Fact[]): RunState {
   const first = facts[0];
   assert(first?.kind === "run_queued" && first.seq === 1, "a journal begins with run_queued, seq 1");
-  return evolve(initialState(first.request), facts.slice(1));
+  return evolve(initialState(first.request, first.at), facts.slice(1));
 }
 
 /**
@@ -49,6 +53,11 @@ function apply(state: RunState, fact: Fact): void {
     case "run_started":
       assert(state.status === "queued", "run_started twice");
       state.status = "running";
+      state.startedAt = fact.at;
+      return;
+    case "sla_breached":
+      assert(!state.breaches.has(fact.what), `breach of ${fact.what} twice`);
+      state.breaches.add(fact.what);
       return;
     case "run_paused":
       state.paused = true;
@@ -97,6 +106,7 @@ function apply(state: RunState, fact: Fact): void {
       state.artifacts.set(fact.artifact.id, fact.artifact);
       return;
     case "run_resumed_by":
+    case "retry_budget_exhausted":
     case "noted":
       return;
     default:

@@ -6,6 +6,7 @@ import type { Failure } from "./errors.ts";
 import type { Intent } from "./intent.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus } from "./run.ts";
+import type { Sla, SlaPart } from "./sla.ts";
 
 /** A share of something that few runs may use at a time: a tenant's or a workflow's cap, or a named resource. */
 export interface Slot {
@@ -17,15 +18,6 @@ export interface Slot {
   readonly hold: "lease" | "run";
   /** What happens when the run would be one too many: it waits, it takes the place of older ones, or it is refused. */
   readonly onConflict: "queue" | "cancel_older" | "reject";
-}
-
-/** What a run was promised when it was accepted. Moments are ms since the epoch. */
-export interface Sla {
-  /** Name of its priority class. */
-  readonly class: string;
-  readonly startBy: number | null;
-  /** From admission to the run's end, in ms. */
-  readonly targetMs: number | null;
 }
 
 /** What a run was asked to be; the first fact of every journal. */
@@ -41,6 +33,8 @@ export interface RunRequest {
   readonly parent: { readonly run: string; readonly step: string; readonly depth: number } | null;
   /** How a free request was routed here; absent when the workflow was named at `POST /runs` or by a parent. */
   readonly intent?: Intent;
+  /** The schedule that started it, and the due time (ms since the epoch) it was started for. */
+  readonly schedule?: { readonly id: string; readonly dueAt: number };
   /** Who asked; absent where nobody is told apart from the tenant. */
   readonly principal?: string;
   /** Labels that a worker must all have to drive the run; absent means any worker. */
@@ -68,6 +62,8 @@ export type FactBody =
   | { readonly kind: "run_completed"; readonly output: Json }
   | { readonly kind: "run_failed"; readonly failure: Failure }
   | { readonly kind: "run_canceled"; readonly reason: string }
+  /** A promise was missed; written once for each, when it is noticed: `byMs` after its moment. */
+  | { readonly kind: "sla_breached"; readonly what: SlaPart; readonly byMs: number }
   | { readonly kind: "step_started"; readonly step: string; readonly attempt: number; readonly input: Json }
   | { readonly kind: "step_expanded"; readonly step: string; readonly items: readonly Json[] }
   | {
@@ -95,6 +91,13 @@ export type FactBody =
       readonly attempt: number;
       readonly failure: Failure;
       /** When the next attempt may start, ms since the epoch. */ readonly nextAt: number;
+    }
+  /** So many retries were under way that this one was put off by `delayMs`, or (`null`) not made. */
+  | {
+      readonly kind: "retry_budget_exhausted";
+      readonly step: string;
+      readonly attempt: number;
+      readonly delayMs: number | null;
     }
   | {
       readonly kind: "step_succeeded";

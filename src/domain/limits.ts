@@ -8,6 +8,22 @@ export const LIMITS = {
   /** Characters of a comment, a reason or a reply. */
   textChars: 16_384,
   idempotencyKeyChars: 255,
+  /** Triggers of one workflow. */
+  triggers: 20,
+  /** A due time that was seen later than this was missed: the schedule's `catch_up` says what becomes of it. */
+  scheduleGraceMs: 60_000,
+  /** Due times that one look at a schedule takes. */
+  scheduleScan: 1_000,
+  /** Missed due times that `catch_up: all` makes up for; the oldest give way. */
+  scheduleCatchUp: 100,
+  /** The longest that a `jitter` may be. */
+  scheduleJitterMs: 86_400_000,
+  /** How long a firing that cannot be admitted (a full queue) is tried again. */
+  scheduleRetryMs: 3_600_000,
+  /** Firings that are kept of one schedule, beside those whose run is open. */
+  firingsKept: 500,
+  /** Due times shown ahead. */
+  scheduleAhead: 50,
   /** Examples of one workflow or agent, and characters of each. */
   examples: 20,
   exampleChars: 300,
@@ -17,6 +33,8 @@ export const LIMITS = {
   longPollMs: 60_000,
   /** A model that decides between close candidates is given up after this. */
   intentModelMs: 15_000,
+  /** A model that reads a task or sums a text up is given up after this, unless configured otherwise. */
+  mediatorMs: 30_000,
   /** Priorities are 0 (the most urgent class) up to and without this. */
   priorities: 10,
   /** Labels that one run needs or one worker has, characters of each, and different sets of them that runs may need. */
@@ -36,6 +54,12 @@ export const LIMITS = {
   streamStallMs: 60_000,
   /** Live events kept for a slow reader; the oldest give way. */
   liveBuffer: 256,
+  /** Live events of one run that one look at another process's brings. */
+  liveBatch: 500,
+  /** Who watches a run's live events from another process says so anew within this time. */
+  liveWatchMs: 10_000,
+  /** Live events on their way to other processes are dropped after this. */
+  liveKeptMs: 30_000,
   /** How long a new fact may stay unseen when the hint of it was lost. */
   followPollMs: 500,
   /** Characters of a step's output shown in a run's view; the journal has the whole. */
@@ -51,6 +75,7 @@ export const LIMITS = {
   runParallelSteps: 8,
   /** Runs that one worker drives at the same time. */
   workerSlots: 64,
+  mostSlots: 10_000,
   stepAttempts: 50,
   childDepth: 8,
   childrenPerRun: 10_000,
@@ -67,6 +92,14 @@ export const LIMITS = {
   cancelGraceMs: 5_000,
   leaseTtlMs: 5_000,
   beatMs: 1_000,
+  /** A leader that has not renewed its duty for so long has lost it. */
+  leadTtlMs: 4_000,
+  /** It renews, and others try, this often. */
+  leadRenewMs: 1_000,
+  /** A member of which nothing was heard for so long is none any more. */
+  memberSilentMs: 60_000,
+  /** How often it is looked for dead workers. */
+  rescueMs: 500,
   /** A worker whose event loop stands still for longer gives its runs up, and says so. */
   stallMs: 30_000,
   toolOutputChars: 16_000,

@@ -357,6 +357,15 @@ describe("a fact in words", () => {
       { kind: "step_retrying", step: "a", attempt: 1, failure: boom, nextAt: 1 },
       "a failed and is tried again: boom",
     ],
+    [{ kind: "sla_breached", what: "start_by", byMs: 1_500 }, "missed its latest start by 1.5s"],
+    [
+      { kind: "retry_budget_exhausted", step: "a", attempt: 1, delayMs: null },
+      "a is not tried again: too much fails at the moment",
+    ],
+    [
+      { kind: "retry_budget_exhausted", step: "a", attempt: 1, delayMs: 2_000 },
+      "a is tried again 2.0s later: too much fails at the moment",
+    ],
     [succeeded("a"), "a succeeded"],
     [{ kind: "step_failed", step: "a", attempt: 1, failure: boom }, "a failed: boom"],
     [{ kind: "step_skipped", step: "a", reason: "r" }, "a skipped: r"],

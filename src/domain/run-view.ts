@@ -203,6 +203,8 @@ function apply(state: ViewState, fact: Fact): void {
       return;
     }
     case "run_resumed_by":
+    case "sla_breached":
+    case "retry_budget_exhausted":
     case "signal_received":
     case "message_sent":
     case "effect_intended":

@@ -7,6 +7,7 @@ import type { Failure } from "./errors.ts";
 import type { RunRequest } from "./fact.ts";
 import type { Wait } from "./outcome.ts";
 import type { EndedRunStatus, RunStatus, StepStatus } from "./run.ts";
+import type { SlaPart, SlaTimes } from "./sla.ts";
 
 export interface EffectState {
   readonly effect: EffectClass;
@@ -88,6 +89,11 @@ export interface ChildState {
 /** Everything that the facts of a run say, and nothing else. */
 export interface RunState {
   readonly request: RunRequest;
+  /** ms since the epoch. */
+  readonly queuedAt: number;
+  startedAt: number | null;
+  /** Promises whose breach has been written down. */
+  readonly breaches: Set<SlaPart>;
   status: RunStatus;
   paused: boolean;
   cancel: { readonly by: string; readonly reason: string } | null;
@@ -102,6 +108,12 @@ export interface RunState {
   output: Json;
   failure: Failure | null;
   lastSeq: number;
+}
+
+/** Of a run that has not ended: what its promises are held against. */
+export function timesOf({ request, queuedAt, startedAt }: RunState): SlaTimes {
+  const { deadlineAt, sla = null } = request;
+  return { createdAt: queuedAt, startedAt, endedAt: null, deadlineAt, sla };
 }
 
 /** The state of a step that has begun. */

@@ -80,7 +80,7 @@ export class Bench {
     this.plan = planOf(flow);
     const queued = request(asked);
     this.facts.push({ kind: "run_queued", request: queued, seq: 1, at: this.now });
-    this.state = initialState(queued);
+    this.state = initialState(queued, this.now);
   }
 
   /** Decides, and takes what is ordered as under way. Returns the ids of steps newly under way. */

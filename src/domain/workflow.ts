@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../base/json.ts";
 import type { RetryPolicy } from "./retry.ts";
+import type { Trigger } from "./schedule.ts";
 
 /** What a workflow does when a step has failed for good. */
 export type OnFailure =
@@ -41,6 +42,8 @@ export interface Workflow {
   readonly description: string;
   /** Requests in free words that this is for; absent when the file has none. Part of the hash, as routing depends on it. */
   readonly examples?: readonly string[];
+  /** When runs start by themselves; absent when never. */
+  readonly triggers?: readonly Trigger[];
   /** sha-256 of the canonical JSON of the definition, hex. */
   readonly hash: string;
   /** JSON Schema (2020-12) of an object. */

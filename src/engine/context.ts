@@ -9,6 +9,7 @@ import { hasRunEnded } from "../domain/run.ts";
 import type { StepState } from "../domain/state.ts";
 import { Rest } from "./ends.ts";
 import { type OnceScope, once } from "./once.ts";
+import { safeContent } from "./safe-content.ts";
 
 /** The context of one attempt. Everything in it that waits or touches the world is journaled under its key. */
 export function createContext(scope: OnceScope): ActionContext {
@@ -182,12 +183,17 @@ async function saveArtifact(
   artifact: Parameters<ActionContext["saveArtifact"]>[0],
 ): Promise<Awaited<ReturnType<ActionContext["saveArtifact"]>>> {
   const { journal, parts, step } = scope;
-  const stored = await parts.artifacts.put(artifact.content);
+  const { content, found } = safeContent(artifact, parts.redactor);
+  const stored = await parts.artifacts.put(content);
   const { content: _, ...about } = artifact;
   const saved = { ...about, ...stored, id: freeId(scope, artifact.name, stored.sha256) };
   const known = journal.state.artifacts.get(saved.id);
   if (known) return known;
   journal.stage([{ kind: "artifact_saved", step, artifact: saved }]);
+  if (found !== null) {
+    const data = { artifact: saved.id, kinds: found };
+    journal.stage([{ kind: "noted", step, name: "artifact_redacted", data }]);
+  }
   return saved;
 }
 

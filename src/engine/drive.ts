@@ -14,6 +14,7 @@ import type { GroupCommit } from "./group-commit.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { EngineParts } from "./parts.ts";
 import { perform } from "./perform.ts";
+import type { RetryBudgets } from "./retry-budgets.ts";
 import { bareCommit, RunJournal } from "./run-journal.ts";
 
 const FACTS_PAGE = 5_000;
@@ -37,6 +38,7 @@ export interface DriveInput {
   readonly claim: Claim;
   readonly committer: GroupCommit;
   readonly planOf: (hash: string) => Promise<Plan | null>;
+  readonly retries: RetryBudgets;
   /** Messages that were there when the run was claimed. */
   readonly inbox: readonly InboxMessage[];
 }
@@ -102,6 +104,7 @@ export class Drive {
     for (;;) {
       this.#take(journal, plan, events);
       const next = this.#advance(journal, plan);
+      this.#earn(journal, next.facts);
       journal.stageEvolved(next.state, next.facts);
       if (next.end) {
         await journal.flush({ kind: "end", ...next.end });
@@ -140,6 +143,7 @@ export class Drive {
       defer,
       now: () => clock.now(),
       onBroken: (error) => this.#events.push({ kind: "broken", error }),
+      observe: this.#parts.observe,
     });
     const interrupted = [...state.steps.values()].some((step) => step.status === "running");
     if (interrupted) journal.stage([{ kind: "run_resumed_by", worker: this.claim.worker }]);
@@ -178,16 +182,19 @@ export class Drive {
     this.#active.delete(order.step);
     if (outcome === null) return;
     const { clock, random, expressions } = this.#parts;
+    const now = clock.now();
     const done = { step: order.step, attempt: order.attempt, outcome };
-    journal.stage(
-      conclude(journal.state, done, {
-        run: this.claim.run,
-        plan,
-        now: clock.now(),
-        random: random(),
-        expressions,
-      }),
-    );
+    const { grant, spend } = this.#input.retries.ask(journal.state.request.workflow.name, now);
+    const facts = conclude(journal.state, done, {
+      run: this.claim.run,
+      plan,
+      now,
+      random: random(),
+      expressions,
+      retry: grant,
+    });
+    if (facts.some((fact) => fact.kind === "step_retrying")) spend();
+    journal.stage(facts);
   }
 
   #advance(journal: RunJournal, plan: Plan): Advance {
@@ -205,6 +212,13 @@ export class Drive {
       expressions,
       active,
     });
+  }
+
+  #earn(journal: RunJournal, facts: readonly Fact[]): void {
+    const { name } = journal.state.request.workflow;
+    for (const fact of facts) {
+      if (fact.kind === "step_started" && fact.attempt === 1) this.#input.retries.earn(name, fact.at);
+    }
   }
 
   #perform(journal: RunJournal, plan: Plan, order: StepOrder): void {

@@ -7,6 +7,8 @@ import { failureOf, Rest, StepAbort } from "./ends.ts";
 import type { EngineParts } from "./parts.ts";
 import type { RunJournal } from "./run-journal.ts";
 
+const HELD_LOOK_MS = 50;
+
 export interface OnceScope {
   readonly parts: EngineParts;
   readonly journal: RunJournal;
@@ -139,6 +141,7 @@ async function intend<T extends Json>(scope: OnceScope, named: Named<T>): Promis
 
 async function perform<T extends Json>(scope: OnceScope, named: Named<T>): Promise<T> {
   const { parts, signal } = scope;
+  await untilHeld(scope);
   const began = parts.clock.now();
   let result: EffectResult;
   try {
@@ -151,6 +154,18 @@ async function perform<T extends Json>(scope: OnceScope, named: Named<T>): Promi
     result = { ok: false, failure: failureOf(error) };
   }
   return unwrap<T>(await record(scope, named, { result, ms: parts.clock.now() - began }));
+}
+
+/**
+ * A process that was suspended, or cut off from the database, may have lost the run without knowing it. So nothing
+ * happens outside before the lease is known to be held, or lost.
+ */
+async function untilHeld({ parts, journal, signal }: OnceScope): Promise<void> {
+  while (!parts.store.holds(journal.claim.worker)) {
+    signal.throwIfAborted();
+    if (journal.broken) throw journal.broken;
+    await new Promise<void>((resolve) => parts.clock.after(HELD_LOOK_MS, resolve));
+  }
 }
 
 /** As it will be read back, so that the first performance and a resumed one see the same value. */

@@ -7,13 +7,23 @@ import type { Log } from "../contracts/log.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { Result } from "../domain/errors.ts";
-import type { RunRequest } from "../domain/fact.ts";
+import type { Fact, RunRequest } from "../domain/fact.ts";
+import type { Redactor } from "../domain/redact.ts";
+import type { RetryBudgetRules } from "../domain/retry-budget.ts";
 import type { Expressions } from "../domain/workflow.ts";
 
 export interface ChildOrder {
   readonly workflow: string;
   readonly inputs: Json;
   readonly title?: string;
+}
+
+/** Facts of one run that were written together. */
+export interface WrittenFacts {
+  readonly facts: readonly Fact[];
+  readonly request: RunRequest;
+  /** ms since the epoch. */
+  readonly queuedAt: number;
 }
 
 /** Everything the engine needs from the house; `app` gives it, and so do the tests and the simulation. */
@@ -27,6 +37,8 @@ export interface EngineParts {
   readonly expressions: Expressions;
   readonly live: Live;
   readonly log: Log;
+  /** Keeps secrets out of artifacts of text; without one they are saved as they are. */
+  readonly redactor?: Redactor;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -34,6 +46,10 @@ export interface EngineParts {
   readonly hash: (text: string) => string;
   /** Runs a function after everything that is ready now has had its turn (`setImmediate`). */
   readonly defer: (run: () => void) => void;
+  /** How much may be tried again; the defaults when absent. */
+  readonly retryBudget?: () => RetryBudgetRules;
+  /** Told of facts once they are durable; must not throw. */
+  readonly observe?: (written: WrittenFacts) => void;
   /** Turns a child's order into a checked, pinned request: the same admission as at the door. */
   readonly prepareChild: (child: ChildOrder, parent: RunRequest) => Promise<Result<RunRequest>>;
 }

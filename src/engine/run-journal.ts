@@ -6,6 +6,7 @@ import { evolve } from "../domain/evolve.ts";
 import type { Fact, FactBody } from "../domain/fact.ts";
 import type { RunState } from "../domain/state.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { WrittenFacts } from "./parts.ts";
 
 /** What has to be written in the same transaction as some facts. */
 export interface Extras {
@@ -54,6 +55,7 @@ export class RunJournal {
   /** Why nothing can be written any more; `null` while all is well. */
   broken: FailureError | null = null;
   #onBroken: (error: FailureError) => void;
+  #observe: ((written: WrittenFacts) => void) | undefined;
 
   constructor(of: {
     readonly claim: Claim;
@@ -63,6 +65,7 @@ export class RunJournal {
     readonly defer: (run: () => void) => void;
     readonly now: () => number;
     readonly onBroken: (error: FailureError) => void;
+    readonly observe?: ((written: WrittenFacts) => void) | undefined;
   }) {
     this.claim = of.claim;
     this.facts = of.facts;
@@ -71,6 +74,7 @@ export class RunJournal {
     this.#defer = of.defer;
     this.#now = of.now;
     this.#onBroken = of.onBroken;
+    this.#observe = of.observe;
   }
 
   /** Facts from now on, to be written with the next flush, at the latest when everything ready has had its turn. */
@@ -107,6 +111,8 @@ export class RunJournal {
       const committed = await this.#committer.append(commit);
       if (committed.kind === "fenced") throw new FailureError(LEASE_LOST);
       if (committed.kind === "refused") throw new FailureError(committed.failure);
+      const { request, queuedAt } = this.state;
+      this.#observe?.({ facts: commit.facts, request, queuedAt });
     } catch (error) {
       throw this.#break(error);
     }

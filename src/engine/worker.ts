@@ -2,9 +2,11 @@ import type { Claim, InboxMessage, StoreHint, WorkerInfo } from "../contracts/ru
 import type { Service } from "../contracts/service.ts";
 import { FailureError } from "../domain/errors.ts";
 import { type Plan, planOf } from "../domain/plan.ts";
+import { DEFAULT_RETRY_BUDGET } from "../domain/retry-budget.ts";
 import { bury, Drive, type DriveEnd } from "./drive.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { EngineParts } from "./parts.ts";
+import { RetryBudgets } from "./retry-budgets.ts";
 import { bareCommit } from "./run-journal.ts";
 
 const PLANS_KEPT = 512;
@@ -20,13 +22,14 @@ const STORE_TROUBLE = new Set(["disk_full", "read_only", "unavailable", "store_c
 export class Worker implements Service {
   readonly name = "worker";
   readonly #parts: EngineParts;
-  readonly #info: WorkerInfo;
+  #info: WorkerInfo;
   readonly #committer: GroupCommit;
   readonly #drives = new Map<number, Drive>();
   readonly #plans = new Map<string, Plan>();
-  #slots: number;
+  readonly #retries: RetryBudgets;
   #running = false;
-  #joined = false;
+  /** What the store knows of this worker; `null` when it knows nothing. */
+  #joined: WorkerInfo | null = null;
   #claiming: Promise<void> | null = null;
   #again = false;
   #stopHints = () => {};
@@ -37,8 +40,8 @@ export class Worker implements Service {
   constructor(parts: EngineParts, info: WorkerInfo) {
     this.#parts = parts;
     this.#info = info;
-    this.#slots = info.slots;
     this.#committer = new GroupCommit(parts);
+    this.#retries = new RetryBudgets(parts.retryBudget ?? (() => DEFAULT_RETRY_BUDGET));
   }
 
   /** Runs being driven now. */
@@ -46,8 +49,23 @@ export class Worker implements Service {
     return this.#drives.size;
   }
 
+  get slots(): number {
+    return this.#info.slots;
+  }
+
+  get labels(): readonly string[] {
+    return this.#info.labels ?? [];
+  }
+
+  /** Fewer slots end no run that has begun: they free as runs end. */
   resize(slots: number): void {
-    this.#slots = slots;
+    this.#info = { ...this.#info, slots };
+    this.#nudge();
+  }
+
+  /** Runs that need what it no longer can are not taken any more. */
+  relabel(labels: readonly string[]): void {
+    this.#info = { ...this.#info, labels };
     this.#nudge();
   }
 
@@ -61,9 +79,9 @@ export class Worker implements Service {
 
   /** Claims nothing more, lets steps end for `drainMs`, gives the rest back. */
   async stop(drainMs = 10_000): Promise<void> {
-    if (!this.#running && !this.#joined) return;
+    if (!this.#running && this.#joined === null) return;
     this.#running = false;
-    const joined = this.#joined;
+    const joined = this.#joined !== null;
     this.#stopHints();
     this.#stopPoll();
     this.#stopInboxPoll();
@@ -74,8 +92,16 @@ export class Worker implements Service {
     });
     await Promise.all([...this.#drives.values()].map((drive) => drive.ended));
     cancel();
-    if (joined || this.#joined) await this.#parts.store.leave(this.#info.id);
-    this.#joined = false;
+    if (joined || this.#joined !== null) await this.#leave();
+    this.#joined = null;
+  }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.#parts.store.leave(this.#info.id);
+    } catch (error) {
+      this.#parts.log.warn({ error: String(error) }, "could not leave; the lease runs out by itself");
+    }
   }
 
   /** One round of claiming, and the end of all that was claimed by it and before: for tests and stepping by hand. */
@@ -107,7 +133,7 @@ export class Worker implements Service {
 
   /** Taken for dead: others drive its runs now, so whatever it still does for them ends at once. */
   #lost(): void {
-    this.#joined = false;
+    this.#joined = null;
     for (const drive of this.#drives.values()) drive.abandon();
     this.#nudge();
   }
@@ -155,7 +181,7 @@ export class Worker implements Service {
       this.#again = false;
       try {
         const got = await this.#claim();
-        if (got > 0 && this.#drives.size < this.#slots) this.#again = true;
+        if (got > 0 && this.#drives.size < this.slots) this.#again = true;
       } catch (error) {
         this.#parts.log.warn({ error: String(error) }, "claiming failed; trying again at the next poll");
       }
@@ -164,11 +190,12 @@ export class Worker implements Service {
 
   async #claim(): Promise<number> {
     const { store } = this.#parts;
-    if (!this.#joined) {
-      await store.join(this.#info);
-      this.#joined = true;
+    const info = this.#info;
+    if (this.#joined !== info) {
+      await store.join(info);
+      this.#joined = info;
     }
-    const limit = this.#slots - this.#drives.size;
+    const limit = info.slots - this.#drives.size;
     if (limit <= 0) return 0;
     const claims = await store.claim({ worker: this.#info.id, limit });
     if (claims === null) this.#lost();
@@ -185,6 +212,7 @@ export class Worker implements Service {
       inbox,
       committer: this.#committer,
       planOf: (hash) => this.#planOf(hash),
+      retries: this.#retries,
     });
     this.#drives.set(claim.no, drive);
     void drive.ended

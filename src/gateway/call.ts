@@ -14,6 +14,7 @@ import { type Candidate, candidateOf, estimateInputTokens, expectedMicros, rank 
 import { Flight, type FlightPlan, type Landing } from "./flight.ts";
 import { type House, mayHedge, policyOf } from "./house.ts";
 import { costMicros } from "./prices.ts";
+import { type Prepared, prepare } from "./prompt.ts";
 import { type Pulse, startPulse, wait } from "./pulse.ts";
 import { resolveTargets, type Target } from "./route.ts";
 import { type Admission, type Hold, type SpendDesk, sumBudget } from "./spend.ts";
@@ -36,7 +37,9 @@ const UNASKED: CallRecord = {
 /** One call, as it unfolds: what is known of it so far is what its record will say. */
 interface Course {
   readonly house: House;
+  /** As it is sent: without secrets, and cut where it had to be. */
   readonly request: GatewayRequest;
+  readonly prompt: Prepared["record"];
   readonly options: GatewayCallOptions;
   readonly policy: RoutingPolicy;
   readonly candidates: readonly Candidate[];
@@ -86,11 +89,14 @@ function embark(
   from: Pick<Course, "house" | "request" | "options" | "pulse">,
   targets: readonly Target[],
 ): Course {
-  const { house, request } = from;
+  const { house } = from;
   const candidates = targets.map((target) => candidateOf(house, target));
   const [first] = candidates as [Candidate];
+  const { request, record: prompt } = prepare(house, from.request, candidates);
   return {
     ...from,
+    request,
+    prompt,
     policy: policyOf(house.routing, request.policy),
     candidates,
     inputTokens: estimateInputTokens(request),
@@ -223,7 +229,7 @@ function passOver(
 }
 
 function withoutRouting(request: GatewayRequest): Omit<ModelRequest, "model"> {
-  const { use: _use, stage: _stage, policy: _policy, minQuality: _minQuality, ...rest } = request;
+  const { use: _use, stage: _stage, policy: _policy, minQuality: _minQuality, tooLong: _, ...rest } = request;
   return rest;
 }
 
@@ -339,6 +345,7 @@ function record(course: Course, firstTokenMs: number): CallRecord {
     estimated: course.estimated,
     firstTokenMs,
     ms: course.house.options.clock.now() - course.startedAt,
+    ...course.prompt,
     ...(course.budget !== undefined && { budget: course.budget }),
   };
 }

@@ -1,4 +1,5 @@
 import type { GatewayRequest } from "../contracts/model-gateway.ts";
+import type { Price } from "../contracts/price-source.ts";
 import type { Failure } from "../domain/errors.ts";
 import { NO_USAGE } from "../domain/message.ts";
 import {
@@ -9,11 +10,12 @@ import {
   type Needs,
   type QualityTier,
   type RoutingPolicy,
+  unfit,
 } from "../domain/routing.ts";
-import { type ModelTraits, qualityFor, traitsOf } from "./catalogue.ts";
+import { type ModelTraits, qualityFor } from "./catalogue.ts";
 import type { ModelHealth } from "./health.ts";
 import type { House } from "./house.ts";
-import { costMicros, type Price, priceOf } from "./prices.ts";
+import { costMicros } from "./prices.ts";
 import type { Target } from "./route.ts";
 
 const CHARS_PER_TOKEN = 4;
@@ -42,12 +44,13 @@ export interface Candidate {
 export function candidateOf(house: House, target: Target): Candidate {
   const provider = target.entry.provider.name;
   const { model } = target;
+  const { traits, price } = house.book.of(provider, model);
   return {
     target,
     provider,
     model,
-    traits: traitsOf(house.catalogue, provider, model),
-    price: priceOf(house.prices, provider, model),
+    traits,
+    price,
     health: house.health.of(provider, model),
     tried: 0,
     notBefore: 0,
@@ -82,20 +85,47 @@ export interface Question {
 export function rank(candidates: readonly Candidate[], question: Question): Choice {
   const { house, request, inputTokens } = question;
   const { routing } = house;
-  const needs: Needs = {
+  const needs = needsOf({ request, routing, contextTokens: inputTokens + request.maxOutputTokens });
+  const facts = candidates.map((candidate) => factsOf(candidate, question));
+  return choose(question.policy, needs, { candidates: facts, draws: question.draws });
+}
+
+interface Asked {
+  readonly request: GatewayRequest;
+  readonly routing: House["routing"];
+}
+
+function needsOf({ request, routing, contextTokens }: Asked & { readonly contextTokens: number }): Needs {
+  return {
     tools: request.tools.length > 0,
     json: request.json !== undefined,
-    contextTokens: inputTokens + request.maxOutputTokens,
+    contextTokens,
     minQuality: request.minQuality ?? routing.minQuality ?? LOWEST_TIER,
     allow: routing.allow ?? [],
     deny: routing.deny ?? [],
     unknownPrice: routing.unknownPrice ?? "allow",
   };
-  const facts = candidates.map((candidate) => factsOf(candidate, question));
-  return choose(question.policy, needs, { candidates: facts, draws: question.draws });
 }
 
-function factsOf(candidate: Candidate, question: Question): CandidateFacts {
+/**
+ * The largest context window among the candidates that may take the call otherwise, in tokens; `null` when one of them
+ * has a window of unknown size, or there is none.
+ */
+export function roomOf(facts: readonly CandidateFacts[], asked: Asked): number | null {
+  const needs = needsOf({ ...asked, contextTokens: 0 });
+  const able = facts.filter((one) => unfit(one, needs) === null);
+  if (able.length === 0) return null;
+  return able.reduce<number | null>(
+    (most, { contextTokens }) =>
+      most === null || contextTokens === null ? null : Math.max(most, contextTokens),
+    0,
+  );
+}
+
+export function factsOf(
+  candidate: Candidate,
+  question: Pick<Question, "request" | "inputTokens">,
+): CandidateFacts {
   const { traits, health, price } = candidate;
   const { request, inputTokens } = question;
   return {

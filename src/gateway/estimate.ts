@@ -1,5 +1,6 @@
+import type { Price } from "../contracts/price-source.ts";
 import { NO_USAGE, type Usage } from "../domain/message.ts";
-import { costMicros, type Price } from "./prices.ts";
+import { costMicros } from "./prices.ts";
 
 const RING = 100;
 /** Observations below which the tail says nothing, and the most is assumed. */

@@ -69,6 +69,14 @@ function setUp(answers: readonly Answer[], extra: Partial<GatewayOptions> = {}) 
   const gateway = createModelGateway({
     providers: [{ provider: claude, defaultModel: "claude-sonnet-4-6" }],
     howToConfigure: "set ANTHROPIC_API_KEY",
+    prices: {
+      "anthropic/claude-sonnet-4-6": {
+        input: 3_000_000,
+        cacheRead: 300_000,
+        cacheWrite: 3_750_000,
+        output: 15_000_000,
+      },
+    },
     clock,
     random: () => 0.5,
     ...extra,

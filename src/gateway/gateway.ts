@@ -1,8 +1,6 @@
 import type { ModelGateway, ModelHealthView, ModelView } from "../contracts/model-gateway.ts";
 import { call } from "./call.ts";
-import { traitsOf } from "./catalogue.ts";
 import { buildHouse, type GatewayOptions, type House } from "./house.ts";
-import { priceOf } from "./prices.ts";
 import { resolveTargets } from "./route.ts";
 
 export type { GatewayOptions } from "./house.ts";
@@ -10,12 +8,21 @@ export type { GatewayOptions } from "./house.ts";
 const MAX_HEALTH_MS = 5_000;
 const STAGES = ["context", "retrieval", "plan", "execute", "review", "summarise"] as const;
 
-export function createModelGateway(options: GatewayOptions): ModelGateway {
-  const house = buildHouse(options);
+/** A gateway whose settings can change under way. */
+export interface SettableGateway extends ModelGateway {
+  /** For calls that begin from now on; what is known of the models' health stays. */
+  reconfigure(options: GatewayOptions): void;
+}
+
+export function createModelGateway(options: GatewayOptions): SettableGateway {
+  let house = buildHouse(options);
   return {
+    reconfigure: (next) => {
+      house = buildHouse(next, house);
+    },
     call: (request, callOptions) => call(house, request, callOptions),
     resolve: (use, stage) => {
-      const targets = resolveTargets(options, use, stage);
+      const targets = resolveTargets(house.options, use, stage);
       if (!targets.ok) return targets;
       const [first] = targets.value as [(typeof targets.value)[number]];
       return { ok: true, provider: first.entry.provider.name, model: first.model };
@@ -87,8 +94,8 @@ function listModels(house: House): readonly ModelView[] {
   return names.map((name) => {
     const slash = name.indexOf("/");
     const [provider, model] = [name.slice(0, slash), name.slice(slash + 1)];
-    const price = priceOf(house.prices, provider, model);
-    const { tools, json, contextTokens, quality } = traitsOf(house.catalogue, provider, model);
+    const { traits, price } = house.book.of(provider, model);
+    const { tools, json, contextTokens, quality } = traits;
     return {
       provider,
       model,

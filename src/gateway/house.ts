@@ -1,5 +1,7 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
+import type { PriceSource } from "../contracts/price-source.ts";
+import { createRedactor, type Redactor } from "../domain/redact.ts";
 import {
   type PolicyName,
   type QualityTier,
@@ -7,7 +9,9 @@ import {
   type RoutingPolicy,
   type Weights,
 } from "../domain/routing.ts";
+import { ModelBook } from "./book.ts";
 import { CATALOGUE, type Catalogue } from "./catalogue.ts";
+import { Censor } from "./censor.ts";
 import { HealthBook } from "./health.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
@@ -56,33 +60,42 @@ export interface GatewayOptions extends RoutingTable {
   readonly routing?: RoutingSettings;
   /** Reserves and books what calls cost; without one nothing is counted. */
   readonly spend?: SpendDesk;
-  /** Laid over the built-in prices. */
+  /** Go before the price source. */
   readonly prices?: PriceTable;
+  /** A maintained price list; without one only `prices` are known. */
+  readonly priceSource?: PriceSource;
+  /** Takes secrets out of every prompt; without one only what vendors' secrets look like. */
+  readonly redactor?: Redactor;
   /** Laid over the built-in catalogue, model by model. */
   readonly catalogue?: Catalogue;
 }
 
-/** What lives as long as the gateway. */
+/** What a call is judged by. Replaced as a whole when settings change; health and hedge budget are handed on. */
 export interface House {
   readonly options: GatewayOptions;
   readonly policy: CallPolicy;
   readonly routing: RoutingSettings;
-  readonly prices: PriceTable;
+  readonly book: ModelBook;
+  readonly censor: Censor;
   readonly catalogue: Catalogue;
   readonly health: HealthBook;
   readonly hedges: HedgeBudget;
 }
 
-export function buildHouse(options: GatewayOptions): House {
+export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
+  const now = () => clock.now();
+  const catalogue = { ...CATALOGUE, ...options.catalogue };
+  const prices = { ...PRICES, ...options.prices };
   return {
     options,
     policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
     routing: options.routing ?? {},
-    prices: { ...PRICES, ...options.prices },
-    catalogue: { ...CATALOGUE, ...options.catalogue },
-    health: new HealthBook({ now: () => clock.now(), random }),
-    hedges: new HedgeBudget(),
+    book: new ModelBook({ catalogue, prices, source: options.priceSource, now }),
+    censor: new Censor(options.redactor ?? createRedactor([])),
+    catalogue,
+    health: before?.health ?? new HealthBook({ now, random }),
+    hedges: before?.hedges ?? new HedgeBudget(),
   };
 }
 

@@ -1,5 +1,6 @@
 import { newId } from "../base/id.ts";
 import type { CallBudget } from "../contracts/model-gateway.ts";
+import type { Price } from "../contracts/price-source.ts";
 import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import {
   type Allowance,
@@ -15,7 +16,7 @@ import type { Usage } from "../domain/message.ts";
 import { formatUsd } from "../domain/money.ts";
 import { type SoftCap, type SpendAnswer, type SpendSubject, subjectOf } from "../domain/spend.ts";
 import { type CallSize, Estimates, priced } from "./estimate.ts";
-import { costMicros, type Price } from "./prices.ts";
+import { costMicros } from "./prices.ts";
 import { SpendQueue, type SpendQueueParts } from "./spend-queue.ts";
 
 /** Of a hold's time, the share after which it is renewed. */

@@ -8,5 +8,8 @@ export * from "./api/artifacts.ts";
 export * from "./api/definitions.ts";
 export * from "./api/events.ts";
 export * from "./api/runs.ts";
+export * from "./api/schedules.ts";
 export * from "./api/shared.ts";
 export * from "./api/spend.ts";
+export * from "./api/tasks.ts";
+export * from "./api/workers.ts";

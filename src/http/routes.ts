@@ -7,11 +7,15 @@ import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { spendRoutes } from "./routes/spend.ts";
+import { taskRoutes } from "./routes/tasks.ts";
+import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
 
 const FAMILIES = [
   actRoutes,
+  taskRoutes,
   runRoutes,
   runMessageRoutes,
   eventRoutes,
@@ -20,6 +24,8 @@ const FAMILIES = [
   workflowRoutes,
   catalogRoutes,
   spendRoutes,
+  scheduleRoutes,
+  workerRoutes,
   healthRoutes,
 ];
 

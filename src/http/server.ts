@@ -41,6 +41,8 @@ export interface HttpServer {
 
 /** How long one request may take to arrive, head and body. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const READS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+const CLOSE_MS = 5_000;
 const LONGEST_PARAM = 300;
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -57,7 +59,7 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
   const routeParts: RouteParts = { ...parts, startedAt: parts.clock.now(), times, streams };
 
   logRequests(app, parts);
-  guard(app, state);
+  guard(app, parts, state);
   answerFailures(app);
   useJsonBodies(app);
   describeApi(app, parts.version);
@@ -70,7 +72,11 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
   return {
     app,
     listen: (address) => listen(app, address),
-    close: () => app.close(),
+    async close() {
+      // A request that takes its time, or a reader that does not read, must not hold the end for ever.
+      const late = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS);
+      await app.close().finally(() => clearTimeout(late));
+    },
   };
 }
 
@@ -104,12 +110,18 @@ function createApp(parts: HttpParts): FastifyInstance {
 }
 
 /** Runs first, for every request whatever its path: nobody from elsewhere learns even what exists. */
-function guard(app: FastifyInstance, state: { readonly closing: boolean }): void {
+function guard(app: FastifyInstance, parts: HttpParts, state: { readonly closing: boolean }): void {
   app.addHook("onRequest", async (request, reply) => {
     const foreign = refuse(request, reply, portOf(app));
     if (foreign) return sendFailure(request, reply, foreign);
     if (state.closing) {
       return sendFailure(request, reply, failure("unavailable", "The server is stopping."));
+    }
+    if (parts.steering?.draining() === true) {
+      // Whoever asks again comes by a new connection, which a balancer gives to another server.
+      reply.header("connection", "close");
+      const message = "The server is draining: it answers what is read, and takes nothing new.";
+      if (!READS.has(request.method)) return sendFailure(request, reply, failure("unavailable", message));
     }
     return undefined;
   });

@@ -17,13 +17,13 @@ describe("kill -9", { timeout: 900_000 }, () => {
 
   for (const shape of SHAPES.filter(({ name }) => name !== "leaf")) {
     it(`at every commit boundary of a ${shape.name} run: nothing lost, nothing repeated`, async () => {
-      house = new ChaosHouse();
+      house = new ChaosHouse(null);
       await house.open();
       for (let boundary = 1; boundary <= MAX_BOUNDARIES; boundary += 1) {
         let reached = false;
         for (const side of ["before", "after"]) {
           await house.admit(shape);
-          const child = await house.spawn(`${side}:${boundary}`);
+          const child = await house.spawn({ crashAt: `${side}:${boundary}` });
           if ((await house.untilEnded(20_000, child)).length > 0) {
             reached = true;
             await house.kill(child);
@@ -41,12 +41,12 @@ describe("kill -9", { timeout: 900_000 }, () => {
   }
 
   it("at random instants over all shapes at once: nothing lost, nothing repeated", async () => {
-    house = new ChaosHouse();
+    house = new ChaosHouse(null);
     await house.open();
     while (house.kills < RANDOM_KILLS) {
       for (const shape of SHAPES) await house.admit(shape);
       const child = await house.spawn();
-      await house.people();
+      await house.people(await house.openRuns());
       await instant(Math.random() * 60);
       await house.kill(child);
     }

@@ -4,63 +4,104 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openSqliteStore, type SqliteStore } from "../../src/adapters/store/sqlite/open.ts";
-import { systemClock } from "../../src/app/system-clock.ts";
+import { pino } from "pino";
+import { readConfig } from "../../src/app/config.ts";
+import { type Database, openDatabase } from "../../src/app/database.ts";
 import { newId } from "../../src/base/id.ts";
-import type { Fact } from "../../src/domain/fact.ts";
 import { hasRunEnded } from "../../src/domain/run.ts";
 import type { Workflow } from "../../src/domain/workflow.ts";
+import { type Happened, judgeRun, judgeWorld } from "./judge.ts";
 import { requestFor, SHAPES } from "./shapes.ts";
 
 const VICTIM = fileURLToPath(new URL("victim.ts", import.meta.url));
+const WRONG_CLOCK = new URL("wrong-clock.mjs", import.meta.url).href;
+const FACTS_PAGE = 10_000;
 
-interface Happened {
-  readonly id: string;
-  readonly effect: string;
-  readonly attempt: number;
-  readonly at: number;
+export interface SpawnOptions {
+  /** `before:3`, `after:3`: it kills itself around its n-th commit. */
+  readonly crashAt?: string;
+  /** Its own way to the database, when it is not the direct one. */
+  readonly url?: string;
+  /** The host it says it is on. */
+  readonly host?: string;
+  /** Its wall clock is off by so much, from some time after its start on. */
+  readonly wrongClock?: { readonly ms: number; readonly afterMs: number };
 }
 
-/** A store in a folder of its own, and processes that live and die on it. */
+/** A database, and processes that live and die on it. */
 export class ChaosHouse {
   readonly dir = mkdtempSync(join(tmpdir(), "agent-runner-chaos-"));
   readonly runs: string[] = [];
   /** What processes logged as errors. */
   readonly errors: string[] = [];
   kills = 0;
-  #opened: SqliteStore | null = null;
+  readonly #url: string | null;
+  #opened: Database | null = null;
+
+  /** `null`: a SQLite file in a folder of its own. */
+  constructor(url: string | null) {
+    this.#url = url;
+  }
 
   get #effects(): string {
     return join(this.dir, "effects.jsonl");
   }
 
-  get store(): SqliteStore {
+  get database(): Database {
     if (!this.#opened) throw new Error("not open");
     return this.#opened;
   }
 
   async open(): Promise<void> {
-    this.#opened = await openSqliteStore({ path: join(this.dir, "chaos.db"), clock: systemClock });
+    const url = this.#url === null ? {} : { DATABASE_URL: this.#url };
+    const config = readConfig({ AGENT_RUNNER_DATA: this.dir, ...url });
+    if (!config.ok) throw new Error(config.failure.message);
+    this.#opened = await openDatabase(config.value, pino({ level: "silent" }));
     for (const flow of SHAPES)
-      await this.store.workflows.save({ workflow: flow, source: "", origin: "built-in", savedAt: 0 });
+      await this.database.workflows.save({ workflow: flow, source: "", origin: "built-in", savedAt: 0 });
   }
 
   async admit(shape: Workflow): Promise<string> {
     const id = newId("run", Date.now(), Math.random);
-    await this.store.store.admit([{ id, request: requestFor(shape), idempotency: null, at: Date.now() }]);
+    const at = this.database.clock.now();
+    await this.patiently(() =>
+      this.database.store.admit([{ id, request: requestFor(shape), idempotency: null, at }]),
+    );
     this.runs.push(id);
     return id;
   }
 
-  /** A process on the store; resolves when it has begun to work. */
-  async spawn(crashAt?: string): Promise<ChildProcess> {
-    const env = { ...process.env, ...(crashAt === undefined ? {} : { CRASH_AT: crashAt }) };
-    const child = fork(VICTIM, [join(this.dir, "chaos.db"), this.#effects], {
+  /** A process on the store; resolves when it has begun to work, or is gone. */
+  async spawn(options: SpawnOptions = {}): Promise<ChildProcess> {
+    const { crashAt, host, wrongClock } = options;
+    const env = {
+      ...process.env,
+      ...(crashAt === undefined ? {} : { CRASH_AT: crashAt }),
+      ...(host === undefined ? {} : { VICTIM_HOST: host }),
+      ...(wrongClock === undefined
+        ? {}
+        : { WRONG_MS: String(wrongClock.ms), WRONG_AFTER_MS: String(wrongClock.afterMs) }),
+    };
+    const url = options.url ?? this.#url;
+    const child = fork(VICTIM, [this.dir, this.#effects, ...(url === null ? [] : [url])], {
       env,
-      execArgv: ["--disable-warning=ExperimentalWarning"],
+      execArgv: [
+        "--disable-warning=ExperimentalWarning",
+        ...(wrongClock === undefined ? [] : ["--import", WRONG_CLOCK]),
+      ],
+      stdio: ["ignore", "inherit", "pipe", "ipc"],
+    });
+    let complaint = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString()).slice(-2_000);
     });
     child.on("message", (message) => {
       if (typeof message === "object" && "error" in message) this.errors.push(JSON.stringify(message));
+    });
+    // Nothing a database does may end a process.
+    child.once("exit", (code) => {
+      if (code !== null && code !== 0 && !complaint.includes('"code":"unavailable"'))
+        this.errors.push(`process ${child.pid} ended with ${code}: ${complaint}`);
     });
     await Promise.race([once(child, "message"), once(child, "exit")]);
     return child;
@@ -76,27 +117,36 @@ export class ChaosHouse {
   }
 
   async stop(child: ChildProcess): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.send("stop");
     await gone;
   }
 
-  /** What people do meanwhile: send what is waited for, refuse to repeat what nobody knows of, cancel what should be. */
-  async people(): Promise<void> {
-    const { store, reader } = this.store;
-    for (const approval of await reader.approvals({ status: "pending", after: null, limit: 100 })) {
-      await store.answerApproval({
-        approval: approval.id,
-        answer: "denied",
-        by: "test",
-        comment: "do not repeat",
-        at: Date.now(),
-      });
+  /** People try again when the database is away. */
+  async patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const code = (error as { failure?: { code?: string } }).failure?.code;
+        if (code !== "unavailable") throw error;
+      }
     }
-    for (const id of this.runs) {
+  }
+
+  /** What people do meanwhile: send what is waited for, refuse to repeat what nobody knows of, cancel what should be. */
+  async people(open: readonly string[]): Promise<void> {
+    const { store, reader, clock } = this.database;
+    const at = clock.now();
+    for (const approval of await reader.approvals({ status: "pending", after: null, limit: 100 })) {
+      const answer = { answer: "denied", by: "test", comment: "do not repeat", at } as const;
+      await store.answerApproval({ approval: approval.id, ...answer });
+    }
+    for (const id of open) {
       const run = await reader.run(id);
       if (!run || hasRunEnded(run.status)) continue;
-      const posting = { run: id, from: "test", at: Date.now(), body: {} };
+      const posting = { run: id, from: "test", at, body: {} };
       if (run.waitingFor.includes("signal:go"))
         await store.post([{ ...posting, id: `go-${id}`, kind: "signal", name: "go" }]);
       if (run.workflow === "canceled" && run.status === "running")
@@ -104,48 +154,62 @@ export class ChaosHouse {
     }
   }
 
-  async unfinished(): Promise<readonly string[]> {
-    const open: string[] = [];
+  readonly #ended = new Set<string>();
+
+  /** Ids of the runs that have not ended. */
+  async openRuns(): Promise<readonly string[]> {
     for (const id of this.runs) {
-      const run = await this.store.reader.run(id);
-      if (!run || !hasRunEnded(run.status))
-        open.push(`${id} ${run?.workflow} ${run?.status} waits for ${run?.waitingFor}`);
+      if (this.#ended.has(id)) continue;
+      const run = await this.database.reader.run(id);
+      if (run && hasRunEnded(run.status)) this.#ended.add(id);
     }
-    return open;
+    return this.runs.filter((id) => !this.#ended.has(id));
   }
 
   /** Resolves when every run has ended, or with what has not within the limit or when `child` is gone. */
   async untilEnded(ms: number, child?: ChildProcess): Promise<readonly string[]> {
-    const deadline = Date.now() + ms;
+    const deadline = performance.now() + ms;
     for (;;) {
-      await this.people();
-      const open = await this.unfinished();
+      const open = await this.patiently(async () => {
+        const ids = await this.openRuns();
+        await this.people(ids);
+        return ids;
+      });
       const gone = child !== undefined && (child.exitCode !== null || child.signalCode !== null);
-      if (open.length === 0 || gone || Date.now() > deadline) return open;
+      if (open.length === 0 || gone || performance.now() > deadline) return this.#describe(open);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
+  async #describe(open: readonly string[]): Promise<readonly string[]> {
+    const told: string[] = [];
+    for (const id of open) {
+      const run = await this.patiently(() => this.database.reader.run(id));
+      told.push(`${id} ${run?.workflow} ${run?.status} waits for ${run?.waitingFor}`);
+    }
+    return told;
+  }
+
   /** Everything the journals and the world outside disagree on. */
   async disagreements(): Promise<readonly string[]> {
-    const wrong: string[] = [...this.errors];
-    const happened = readFileSync(this.#effects, { encoding: "utf8", flag: "a+" })
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Happened);
+    const happened = Map.groupBy(
+      readFileSync(this.#effects, { encoding: "utf8", flag: "a+" })
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Happened),
+      (one) => one.id,
+    );
+    const wrong: string[] = [...this.errors, ...judgeWorld(happened)];
     const all = [...this.runs];
     for (const id of all) {
-      const facts = (await this.store.reader.factsOf(id, { after: 0, limit: 10_000 })) ?? [];
+      const facts = (await this.database.reader.factsOf(id, { after: 0, limit: FACTS_PAGE })) ?? [];
       for (const fact of facts) if (fact.kind === "child_started") all.push(fact.run);
-      wrong.push(...judge(id, facts, happened));
+      wrong.push(...judgeRun(id, facts, happened));
     }
-    for (const one of happened) {
-      if (one.effect !== "manual") continue;
-      if (happened.filter((other) => other.id === one.id).length > 1)
-        wrong.push(`${one.id} (manual) happened more than once`);
-    }
-    const counts = await this.store.reader.counts();
+    const counts = await this.database.reader.counts();
     if (counts.ready + counts.leased + counts.resting > 0) wrong.push(`left over: ${JSON.stringify(counts)}`);
+    const open = counts.byStatus.queued + counts.byStatus.running;
+    if (open > 0) wrong.push(`counted as open: ${JSON.stringify(counts.byStatus)}`);
     return wrong;
   }
 
@@ -153,23 +217,4 @@ export class ChaosHouse {
     await this.#opened?.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
-}
-
-function judge(run: string, facts: readonly Fact[], happened: readonly Happened[]): readonly string[] {
-  const wrong: string[] = [];
-  facts.forEach((fact, index) => {
-    if (fact.seq !== index + 1) wrong.push(`${run}: seq ${fact.seq} at place ${index + 1}`);
-  });
-  const ends = facts.filter((fact) => /^run_(completed|failed|canceled)$/.test(fact.kind));
-  if (ends.length !== 1) wrong.push(`${run}: ${ends.length} ends`);
-  for (const fact of facts) {
-    if (fact.kind !== "effect_recorded") continue;
-    const id = `${run}/${fact.step}/${fact.key}`;
-    const times = happened.filter((one) => one.id === id);
-    const known = fact.result.ok;
-    if (known && times.length === 0) wrong.push(`${id} is recorded but never happened`);
-    for (const one of times) if (one.at > fact.at) wrong.push(`${id} happened again after it was recorded`);
-    if (fact.key === "query" && times.length > 1) wrong.push(`${id} (query) happened ${times.length} times`);
-  }
-  return wrong;
 }

@@ -2,8 +2,6 @@ import { World } from "./world.ts";
 
 const MAX_STEPS = 60_000;
 const FAULTY_STEPS = 400;
-const HOUR_STEPS = 20_000;
-const HOUR_MS = 3_700_000;
 
 /**
  * One whole life of a small installation under one seed: runs of every shape, two processes, crashes, lost leases,
@@ -21,9 +19,6 @@ export async function simulate(
     const more = await world.scheduler.step();
     await world.observe();
     if (world.broken.length > 0) break;
-    if (steps === FAULTY_STEPS) world.heal();
-    // What a wrong clock had put an hour ahead comes due.
-    if (!faulty && steps % HOUR_STEPS === 0) world.scheduler.now += HOUR_MS;
     if (!faulty && steps % 200 === 0) {
       await world.resumeAll();
       if ((await world.open()).length === 0) break;

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { createMemoryStore, type MemoryStore } from "../../src/adapters/store/memory/store.ts";
 import { newId } from "../../src/base/id.ts";
+import { SteadyClock } from "../../src/base/steady-clock.ts";
+import type { Lead, Leaders } from "../../src/contracts/leader.ts";
 import type { Log } from "../../src/contracts/log.ts";
 import type { RunStore, StoreHint, WorkerInfo } from "../../src/contracts/run-store.ts";
 import type { EffectClass } from "../../src/domain/effect.ts";
@@ -11,8 +13,10 @@ import { hasRunEnded } from "../../src/domain/run.ts";
 import { request, step, tinyExpressions, workflow } from "../../src/domain/testing.suite.ts";
 import type { Workflow } from "../../src/domain/workflow.ts";
 import type { EngineParts } from "../../src/engine/parts.ts";
-import { createRescuer } from "../../src/engine/services/rescuer.ts";
-import { createTimers } from "../../src/engine/services/timers.ts";
+import { createLeadership } from "../../src/engine/services/leadership.ts";
+import { repeat } from "../../src/engine/services/repeat.ts";
+import { rescuer } from "../../src/engine/services/rescuer.ts";
+import { timers } from "../../src/engine/services/timers.ts";
 import { Worker } from "../../src/engine/worker.ts";
 import { type Outside, simulatedActions } from "./actions.ts";
 import { pick, seeded } from "./random.ts";
@@ -109,6 +113,7 @@ export class World {
   crashes = 0;
   #processes: Process[] = [];
   #spawned = 0;
+  #lead: Lead | null = null;
   #dieBefore: Process | null = null;
   #dieAfter: Process | null = null;
 
@@ -144,6 +149,7 @@ export class World {
     this.#spawned += 1;
     const number = this.#spawned;
     const time = new ProcessTime(this.scheduler);
+    time.skewMs = pick(this.random, [0, 0, -3_600_000, 3_600_000]);
     const info: WorkerInfo = {
       id: `w${number}`,
       host: "sim",
@@ -161,7 +167,15 @@ export class World {
     };
     const parts = this.#parts(process, number);
     const worker = new Worker(parts, info);
-    const services = [createRescuer(parts), createTimers(parts)];
+    const leadership = createLeadership({
+      leaders: this.#leadersOf(process),
+      clock: parts.clock,
+      log: silent,
+      duty: "housekeeping",
+      candidate: { member: info.id, host: info.host, pid: info.pid, processStart: info.processStart },
+      chores: [rescuer(parts, "all"), timers(parts)],
+    });
+    const services = [repeat(parts, rescuer(parts, "host")), leadership];
     Object.assign(process, { worker });
     this.#processes.push(process);
     worker.start();
@@ -189,11 +203,6 @@ export class World {
     else if (chance < 0.85) process.time.skewMs = pick(this.random, [-3_600_000, 3_600_000]);
     else if (chance < 0.9) process.time.skewMs = 0;
     else void process.worker.stop(500).then(() => this.kill(process));
-  }
-
-  /** The faults are over: every clock is right again. */
-  heal(): void {
-    for (const process of this.#processes) process.time.skewMs = 0;
   }
 
   /** Longer than its lease without a beat, while its work goes on: a zombie when it wakes. */
@@ -228,7 +237,7 @@ export class World {
       expressions: tinyExpressions,
       live: { publish() {}, subscribe: () => () => {} },
       log: silent,
-      clock: process.time.clock,
+      clock: this.#steady(process),
       random: this.random,
       hash: (text) => createHash("sha256").update(text).digest("hex"),
       defer: process.time.defer,
@@ -236,6 +245,36 @@ export class World {
         ok(request({ workflow: { name: child.workflow, version: "1", hash: child.workflow } })),
     };
     return parts;
+  }
+
+  /** As every process has it: its own wall clock may be wrong, and jump, and nobody is disturbed. */
+  #steady({ time }: Process): SteadyClock {
+    const now = this.scheduler.now;
+    const steady = new SteadyClock({ local: time.clock, ticks: () => this.scheduler.now });
+    steady.correct({ asked: now, answered: now, said: now });
+    return steady;
+  }
+
+  #leadersOf(process: Process): Leaders {
+    const { leaders } = this.memory;
+    const never = new Promise<never>(() => {});
+    const alive = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (!process.time.alive) return never;
+      const result = await work();
+      return process.time.alive ? result : never;
+    };
+    return {
+      stand: (duty, candidate) =>
+        alive(async () => {
+          const before = this.#lead;
+          const lead = await leaders.stand(duty, candidate);
+          if (lead === null) return null;
+          if (before?.held()) this.broken.push(`${duty} has two leaders`);
+          this.#lead = lead;
+          return { ...lead, renew: () => alive(() => lead.renew()) };
+        }),
+      leading: () => leaders.leading(),
+    };
   }
 
   /** The store as one process sees it: a dead process gets no answer, and may die around a commit. */
@@ -268,8 +307,8 @@ export class World {
         }),
       post: (batch) => call(() => store.post(batch)),
       inbox: (runs) => call(() => store.inbox(runs)),
-      wakeDue: (now, limit) => call(() => store.wakeDue(now - process.time.skewMs, limit)),
-      reap: (now) => call(() => store.reap(now - process.time.skewMs)),
+      wakeDue: (now, limit) => call(() => store.wakeDue(now, limit)),
+      reap: (now, scope) => call(() => store.reap(now, scope)),
       facts: (no, after, limit) => call(() => store.facts(no, after, limit)),
       watch: (listener) => {
         process.listeners.push(listener);
@@ -401,7 +440,6 @@ export class World {
       const summary = await this.memory.reader.run(run);
       const deadline = summary?.deadlineAt ?? null;
       for (const fact of facts) {
-        // A skewed clock may judge an hour off; an honest one must not start anything after the deadline.
         if (fact.kind === "step_started" && deadline !== null && fact.at > deadline)
           this.broken.push(`${run}: ${fact.step} began after the deadline`);
       }

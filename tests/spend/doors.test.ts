@@ -173,17 +173,17 @@ describe("configured budgets", () => {
 
   it("are read again; what is wrong changes nothing and is told with its place", async () => {
     writeFileSync(budgets, BUDGETS.replace("$5", "$-5"));
-    const wrong = await runner.house.applyBudgets();
+    const wrong = await runner.house.reload();
     expect(wrong).toMatchObject({ ok: false, failure: { code: "invalid_config" } });
     if (!wrong.ok) expect(wrong.failure.message).toContain("budgets.yaml:4:29: budgets[1].limit");
     await start({ workflow: "ask" });
     writeFileSync(budgets, BUDGETS.replace("$5", "0"));
-    expect(await runner.house.applyBudgets()).toMatchObject({ ok: true });
+    expect(await runner.house.reload()).toMatchObject({ ok: true });
     const id = await start({ workflow: "ask" });
     const { body } = await get(`/runs/${id}`);
     expect(body).toMatchObject({ status: "failed", failure: { code: "budget_exhausted" } });
     rmSync(budgets);
-    expect(await runner.house.applyBudgets()).toMatchObject({
+    expect(await runner.house.reload()).toMatchObject({
       ok: false,
       failure: { code: "invalid_config" },
     });

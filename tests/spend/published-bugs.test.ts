@@ -131,7 +131,7 @@ describe("what broke elsewhere", () => {
       cacheWrite: 2 * DEAR.cacheWrite,
       output: DEAR.output,
     };
-    const price = { ...DEAR, long: { aboveTokens: 272, ...long } };
+    const price = { ...DEAR, tiers: [{ aboveTokens: 272, ...long }] };
     const plays = { a: [{ usage: { input: 280, output: 10 } }] };
     const tokens = 260;
     const prompt = "x".repeat(tokens * 4);

@@ -3,11 +3,11 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { createMemoryStore } from "../../src/adapters/store/memory/store.ts";
 import type { Clock } from "../../src/base/clock.ts";
+import type { Price } from "../../src/contracts/price-source.ts";
 import type { SpendLedger } from "../../src/contracts/spend-ledger.ts";
 import { accountKey, type Budget, type BudgetSettings, type Payer } from "../../src/domain/budget.ts";
 import { NO_USAGE } from "../../src/domain/message.ts";
 import { type Account, type SpendAnswer, type SpendOp, usedMicros } from "../../src/domain/spend.ts";
-import type { Price } from "../../src/gateway/prices.ts";
 import { SpendDesk } from "../../src/gateway/spend.ts";
 import { budget, settings } from "./world.ts";
 

@@ -216,9 +216,9 @@ describe("PostgreSQL under several processes", { timeout: 60_000 }, () => {
   it("refuses what is no database of ours", async () => {
     const sql = await lockOf(url);
     const failing = (code: string) => ({ failure: { code } });
-    await sql.query("UPDATE meta SET value = 9999");
+    await sql.query("UPDATE meta SET value = value + 9999");
     await expect(openPostgresStore({ url, clock })).rejects.toMatchObject(failing("store_incompatible"));
-    await sql.query("UPDATE meta SET value = 1");
+    await sql.query("UPDATE meta SET value = value - 9999");
     await sql.end();
     const other = await server.database();
     const theirs = await lockOf(other);

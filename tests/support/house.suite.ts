@@ -3,10 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { builtInActions, TOOL_NAMES } from "../../src/adapters/definitions/built-in.suite.ts";
+import { createCalendar } from "../../src/adapters/definitions/calendar.ts";
 import { createDefinitions } from "../../src/adapters/definitions/definitions.ts";
 import { checkInputs } from "../../src/adapters/definitions/inputs.ts";
 import { createExpressions } from "../../src/adapters/expressions/cel.ts";
 import { createLive } from "../../src/adapters/live/in-process.ts";
+import { createPrometheus } from "../../src/adapters/metrics/prometheus.ts";
+import { createMemoryRates } from "../../src/adapters/store/memory/rates.ts";
 import { openSqliteStore, type SqliteStore } from "../../src/adapters/store/sqlite/open.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import { newId } from "../../src/base/id.ts";
@@ -14,10 +17,12 @@ import type { ArtifactStore } from "../../src/contracts/artifact-store.ts";
 import type { Live } from "../../src/contracts/live.ts";
 import type { Claim, Commit, RunStore } from "../../src/contracts/run-store.ts";
 import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
+import { type AdmissionRules, DEFAULT_RULES } from "../../src/domain/admission-rules.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
 import { NO_BUDGETS } from "../../src/domain/budget.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
+import { Desk } from "../../src/operations/admission/desk.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
 
 const USED = {
@@ -81,6 +86,8 @@ export interface House {
   readonly live: Live;
   readonly artifacts: ArtifactStore & { readonly kept: Map<string, Uint8Array> };
   readonly probes: Probe[];
+  /** Exchange `current` to change the rules. */
+  readonly rules: { current: AdmissionRules };
   readonly sqlite: SqliteStore;
   /** Claims the run as a worker would. */
   take(run: string): Promise<Hand>;
@@ -99,7 +106,7 @@ export interface Hand {
 export async function openHouse(clock: Clock = systemClock): Promise<House> {
   const folder = await mkdtemp(join(tmpdir(), "house-"));
   const sqlite = await openSqliteStore({ path: join(folder, "test.db"), clock, beats: "thread" });
-  const { store, reader, workflows } = sqlite;
+  const { store, reader, workflows, schedules } = sqlite;
   const live = createLive();
   const kept = new Map<string, Uint8Array>();
   const artifacts: House["artifacts"] = {
@@ -117,6 +124,8 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     },
   };
   const probes: Probe[] = [];
+  const metrics = createPrometheus();
+  const rules: House["rules"] = { current: DEFAULT_RULES };
   const parts: Parts = {
     clock,
     newId: (prefix) => newId(prefix, clock.now(), Math.random),
@@ -124,6 +133,8 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     store,
     reader,
     workflows,
+    schedules,
+    calendar: createCalendar(),
     artifacts,
     definitions: createDefinitions({
       actions: builtInActions(),
@@ -159,7 +170,17 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
     },
     live,
     spend: { ledger: sqlite.spend, settings: () => NO_BUDGETS },
+    fleet: sqlite.fleet,
+    leaders: sqlite.leaders,
     probes,
+    metrics,
+    desk: new Desk({
+      clock,
+      reader,
+      metrics,
+      rates: createMemoryRates(clock),
+      rules: () => rules.current,
+    }),
   };
   const greet = parts.definitions.parseWorkflow(GREET, "greet.yaml");
   if (!greet.ok) throw new Error(JSON.stringify(greet.diagnostics));
@@ -167,6 +188,7 @@ export async function openHouse(clock: Clock = systemClock): Promise<House> {
 
   return {
     parts,
+    rules,
     store,
     live,
     artifacts,

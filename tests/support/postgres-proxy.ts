@@ -7,6 +7,10 @@ export interface Proxy {
   readonly cuts: number;
   /** The connection that sends the next COMMIT is cut when the server has answered it. */
   cutAfterNextCommit(): void;
+  /** From now on nothing passes, in neither direction, and nobody is told: as when a cable is pulled. */
+  pull(): void;
+  /** What was under way is lost; new connections pass. */
+  plug(): void;
   close(): Promise<void>;
 }
 
@@ -33,21 +37,31 @@ export async function startProxy(url: string, of: { readonly dropNotifications?:
   const target = new URL(url);
   const sockets = new Set<Socket>();
   let armed = false;
+  let pulled = false;
   let cuts = 0;
   const server = createServer((client) => {
+    if (pulled) {
+      // Neither refused nor answered.
+      sockets.add(client);
+      client.on("error", () => undefined);
+      client.on("close", () => sockets.delete(client));
+      return;
+    }
     const upstream = connect(Number(target.port), target.hostname);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on("error", () => undefined);
       socket.on("close", () => {
         sockets.delete(socket);
+        if (pulled) return;
         client.destroy();
         upstream.destroy();
       });
     }
-    client.on("data", (chunk) => upstream.write(chunk));
+    client.on("data", (chunk) => pulled || upstream.write(chunk));
     const pass = of.dropNotifications ? withoutNotifications(client) : (chunk: Buffer) => client.write(chunk);
     upstream.on("data", (chunk: Buffer) => {
+      if (pulled) return;
       if (armed && chunk.includes(COMMITTED)) {
         armed = false;
         cuts += 1;
@@ -71,7 +85,15 @@ export async function startProxy(url: string, of: { readonly dropNotifications?:
     cutAfterNextCommit() {
       armed = true;
     },
+    pull() {
+      pulled = true;
+    },
+    plug() {
+      pulled = false;
+      for (const socket of sockets) socket.destroy();
+    },
     async close() {
+      pulled = false;
       for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, "close");

@@ -196,10 +196,12 @@ export async function emptyDatabase(url: string): Promise<void> {
       "pruning",
       "spend",
       "spend_account",
+      "member",
+      "leader",
     ];
     // The laws forbid it: a replica's triggers are silent.
     await client.query(`SET session_replication_role = replica;
-      ${[...tables, "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
+      ${[...tables, "schedule_event", "firing", "schedule", "workflow_latest", "workflow"].map((table) => `DELETE FROM ${table};`).join(" ")}
       UPDATE counter SET ready = 0, queued = 0, running = 0, completed = 0, failed = 0, canceled = 0;
       ALTER SEQUENCE fence RESTART; ALTER SEQUENCE run_no RESTART; ALTER SEQUENCE arrival RESTART`);
   } finally {

@@ -34,7 +34,7 @@ describe("docs/reference/workflows.md", () => {
     const steps = "steps:\n  - { id: plan, uses: noop }\n  - id: a\n    uses: noop\n    needs: plan\n";
     for (const part of parts) {
       if (part.startsWith("steps:")) read(`${head}${part}`);
-      else if (/^(inputs|examples):/.test(part)) read(`${head}${part}${steps}`);
+      else if (/^(inputs|examples|on):/.test(part)) read(`${head}${part}${steps}`);
       else read(`${head}${steps}${part.replaceAll(/^/gm, "    ")}\n`);
     }
     expect(parts.length).toBeGreaterThan(3);

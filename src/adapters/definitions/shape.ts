@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { LIMITS } from "../../domain/limits.ts";
 import { parseUsd } from "../../domain/money.ts";
+import { CATCH_UP, OVERLAP } from "../../domain/schedule.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
 
 // The `error` of each schema is what was expected, in words for the author of the file.
@@ -127,6 +128,43 @@ const step = z.strictObject(
   want("a step: a mapping with `id` and `uses`"),
 );
 
+const schedule = z.strictObject(
+  {
+    cron: z
+      .string(want("a cron expression with five fields"))
+      .meta({ description: "Minute, hour, day of month, month, day of week, e.g. `0 3 * * *`." }),
+    timezone: z
+      .string(want("an IANA name, e.g. Europe/Berlin"))
+      .optional()
+      .meta({ description: "An IANA name, e.g. Europe/Berlin; UTC." }),
+    catch_up: z
+      .enum(CATCH_UP, want(`one of ${CATCH_UP.join(", ")}`))
+      .optional()
+      .meta({ description: "What becomes of due times that nobody was there for; `last`." }),
+    jitter: duration
+      .optional()
+      .meta({ description: "Each due time starts up to so much later, by an offset of its own; 0s." }),
+    overlap: z
+      .enum(OVERLAP, want(`one of ${OVERLAP.join(", ")}`))
+      .optional()
+      .meta({ description: "What happens while an earlier run of this schedule is open; `skip`." }),
+    inputs: jsonObject.optional().meta({ description: "What its runs are given." }),
+  },
+  want("a mapping with `cron`"),
+);
+const triggers = z
+  .strictObject(
+    {
+      schedule: z
+        .array(schedule, want("a list of schedules"))
+        .max(LIMITS.triggers, want(`at most ${LIMITS.triggers} schedules`))
+        .optional()
+        .meta({ description: "Runs that start by the clock." }),
+    },
+    want("a mapping with `schedule`"),
+  )
+  .meta({ description: "What starts runs by itself. The newest version of the workflow counts." });
+
 export const workflowShape = z.strictObject(
   {
     name: name.meta({ description: "What the workflow is called by." }),
@@ -137,6 +175,7 @@ export const workflowShape = z.strictObject(
       .string(want("a text"))
       .meta({ description: "One or two sentences: what it does and leaves." }),
     examples,
+    on: triggers.optional(),
     inputs: jsonObject.optional().meta({
       description: "Name → JSON Schema (with `required: true` where needed), or one schema of an object.",
     }),

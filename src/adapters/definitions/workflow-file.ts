@@ -14,6 +14,7 @@ import { type Bare, bareExpression, milliseconds, type ReadStep, readStep } from
 import { newReport, type Path, type Places, type Report } from "./report.ts";
 import { type WorkflowShape, workflowShape } from "./shape.ts";
 import { diagnosticLine, sourceText } from "./source.ts";
+import { readTriggers } from "./triggers.ts";
 import type { WithCheck } from "./with-check.ts";
 import { readYaml } from "./yaml.ts";
 import { zodProblems } from "./zod-problems.ts";
@@ -115,12 +116,15 @@ function readWorkflow(
     { steps, inputs, outputs },
     { reader, report, withInputs: shape.inputs === undefined || inputs !== null },
   );
+  const usable = shape.inputs === undefined ? NO_INPUTS : (inputs?.schema ?? null);
+  const triggers = readTriggers(shape.on, usable, report);
   if (report.errors.length > 0) return null;
   return hashed({
     name: shape.name,
     version: shape.version,
     description: shape.description,
     ...(shape.examples === undefined || shape.examples.length === 0 ? {} : { examples: shape.examples }),
+    ...(triggers.length === 0 ? {} : { triggers }),
     inputs: inputs?.schema ?? NO_INPUTS,
     outputs: Object.fromEntries(outputs.map(({ name, bare }) => [name, bare.expression])),
     ...(shape.timeout === undefined ? {} : { timeoutMs: milliseconds(shape.timeout) }),

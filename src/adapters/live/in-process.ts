@@ -2,7 +2,7 @@ import type { Live, LiveEvent } from "../../contracts/live.ts";
 
 type Listener = (event: LiveEvent) => void;
 
-/** Live events within this process; who listens in another one sees the journal only. */
+/** Live events within this process. */
 export function createLive(): Live {
   const listeners = new Map<string, Set<Listener>>();
   return {

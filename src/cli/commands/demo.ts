@@ -5,9 +5,11 @@ import { FailureError, failure } from "../../domain/errors.ts";
 import type { Run, RunDetail } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
 import { type CommonOptions, type Connection, configOf, embed, quietly } from "../connect.ts";
-import { crashAndGoOn } from "../demo/crash.ts";
+import { type CrashProof, crashAndGoOn } from "../demo/crash.ts";
+import { type OutageProof, type Providers, readOutage, startProviders, tellOutage } from "../demo/outage.ts";
 import { makeStage, offerOwnNode, runTests, type Stage } from "../demo/stage.ts";
 import { evidenceOf } from "../evidence.ts";
+import { EXIT } from "../exit.ts";
 import { git } from "../git.ts";
 import { absolute, commandLine, quoted } from "../here.ts";
 import { readInputs } from "../inputs.ts";
@@ -17,6 +19,7 @@ import { tellOutcome, watchRun } from "../watch.ts";
 
 interface Options {
   readonly crash?: boolean;
+  readonly outage?: boolean;
   readonly live?: boolean;
   readonly repo?: string;
   readonly task?: string;
@@ -29,6 +32,7 @@ Without options it needs no key and no network: a small project is copied into a
 scripted model changes it. Engine, agent, tools, gates and git are real.
 
   agent-runner demo --crash                           # kill the process in the middle of a step, and go on
+  agent-runner demo --outage                          # a provider dies in the middle of an answer; another one goes on
   agent-runner demo --live                            # let your own provider do it
   agent-runner demo --repo . --task "Fix the title"   # on your own repository, with your own provider`;
 
@@ -37,6 +41,10 @@ export function addDemo({ program, act }: Cli): void {
     .command("demo")
     .description("see it work: an agent changes a repository, gates judge it, git has the commit")
     .option("--crash", "kill the process that drives the run in the middle of a step, and go on with another")
+    .option(
+      "--outage",
+      "two providers over the wire, of which one dies in the middle of an answer; still no key",
+    )
     .option("--live", "ask your configured provider instead of the scripted model")
     .option(
       "--repo <path>",
@@ -58,6 +66,7 @@ interface Plan {
   readonly common: CommonOptions;
   /** Settings of whoever drives the run. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly providers: Providers | null;
 }
 
 async function demo({ options, common, terminal }: Call<Options>): Promise<number> {
@@ -66,7 +75,9 @@ async function demo({ options, common, terminal }: Call<Options>): Promise<numbe
   const { stage } = plan;
   let code: number | null = null;
   try {
-    const config = configOf(plan.common, { ...quietly(), ...plan.env });
+    const asked = configOf(plan.common, { ...quietly(), ...plan.env });
+    // Exploration would make it another story each time.
+    const config = plan.providers === null ? asked : { ...asked, routing: { ...asked.routing, explore: 0 } };
     const connection = await embed(config, { near: plan.repo, work: options.crash !== true });
     try {
       checkModel(connection);
@@ -77,6 +88,7 @@ async function demo({ options, common, terminal }: Call<Options>): Promise<numbe
     }
     return code;
   } finally {
+    await plan.providers?.stop();
     // What was never begun leaves nothing worth keeping.
     if (stage !== null && (!options.keep || code === null))
       await rm(stage.root, { recursive: true, force: true });
@@ -85,6 +97,7 @@ async function demo({ options, common, terminal }: Call<Options>): Promise<numbe
 
 async function planOf(options: Options, common: CommonOptions): Promise<Plan> {
   const { repo, task } = options;
+  checkTogether(options);
   if ((repo === undefined) !== (task === undefined)) {
     throw new FailureError(
       failure("invalid_usage", "--repo and --task go together: where, and what is to be done"),
@@ -92,20 +105,33 @@ async function planOf(options: Options, common: CommonOptions): Promise<Plan> {
   }
   if (repo !== undefined && task !== undefined) {
     const inputs = await readInputs({ repo, task }, {});
-    return { stage: null, repo: absolute(repo), inputs, common, env: {} };
+    return { stage: null, repo: absolute(repo), inputs, common, env: {}, providers: null };
   }
   const stage = await makeStage();
   const { dataDir } = stage;
   const inputs = { repo: stage.repo, task: stage.task };
   const at = { ...common, data: common.data ?? dataDir };
-  if (options.live) return { stage, repo: stage.repo, inputs, common: at, env: {} };
+  if (options.live) return { stage, repo: stage.repo, inputs, common: at, env: {}, providers: null };
+  if (options.outage) {
+    const providers = await startProviders();
+    const { env, model } = providers;
+    return { stage, repo: stage.repo, inputs, common: { ...at, model }, env, providers };
+  }
   const env = {
     AGENT_RUNNER_SCRIPT: packageFile("examples", "demo-script.yaml"),
     AGENT_RUNNER_MODEL: "scripted/demo",
     AGENT_RUNNER_MODEL_ALLOW: "",
     AGENT_RUNNER_MODEL_DENY: "",
   };
-  return { stage, repo: stage.repo, inputs, common: { ...at, model: env.AGENT_RUNNER_MODEL }, env };
+  const scripted = { ...at, model: env.AGENT_RUNNER_MODEL };
+  return { stage, repo: stage.repo, inputs, common: scripted, env, providers: null };
+}
+
+function checkTogether({ outage, crash, live, repo }: Options): void {
+  if (!outage || !(crash || live || repo !== undefined)) return;
+  throw new FailureError(
+    failure("invalid_usage", "--outage has providers of its own: leave out --crash, --live and --repo"),
+  );
 }
 
 /** Before any work: whether there is a model to do it. */
@@ -144,19 +170,25 @@ async function perform(of: Performance): Promise<number> {
   const { client } = connection;
   const run = await client.post<Run>("/runs", { workflow: "code-change", inputs: plan.inputs });
   const watched = { connection, run: run.id, terminal, command, verbose: options.verbose === true };
+  void plan.providers?.died.then((how) => {
+    if (how === null) return;
+    const what = `  ✗ the provider of ${plan.common.model?.split(",")[0]} died (${how}), in the middle of its answer`;
+    terminal.say(terminal.mark("red", `\n${what}\n`));
+  });
   const crashed = options.crash
     ? await crashAndGoOn({ ...watched, dataDir: of.dataDir, env: plan.env })
     : { ...(await watchRun({ ...watched, noWait: false })), proof: null };
   const { code, detail, proof } = crashed;
   if (detail === null) return code;
+  const outage = plan.providers === null ? null : await readOutage(client, run.id);
   terminal.say("");
-  await tellOutcome(terminal, {
-    client,
-    detail,
-    value: proof === null ? { run: detail } : { run: detail, crash: proof },
-  });
+  await tellOutcome(terminal, { client, detail, value: toldOf(detail, proof, outage) });
   await conclude(of, detail, command);
-  return code;
+  return outage === null || code !== EXIT.ok ? code : tellOutage(terminal, outage);
+}
+
+function toldOf(run: RunDetail, crash: CrashProof | null, outage: OutageProof | null) {
+  return { run, ...(crash === null ? {} : { crash }), ...(outage === null ? {} : { outage }) };
 }
 
 async function conclude(

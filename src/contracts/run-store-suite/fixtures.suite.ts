@@ -2,6 +2,7 @@ import { afterEach, beforeEach } from "vitest";
 import type { Clock } from "../../base/clock.ts";
 import type { Fact, FactBody, RunRequest } from "../../domain/fact.ts";
 import type { Admission, Claim, Commit, Posting, RunReader, RunStore, WorkerInfo } from "../run-store.ts";
+import type { ScheduleStore } from "../schedule-store.ts";
 import type { WorkflowStore } from "../workflow-store.ts";
 
 /** What the suites are given: an empty store over `clock`, whose workers beat only when they are told to. */
@@ -9,6 +10,7 @@ export interface StoreUnderTest {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   /** False when the worker is not known any more. */
   beat(worker: string): boolean | Promise<boolean>;
   close(): Promise<void>;

@@ -1,8 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../contracts/log.ts";
-import type { Service } from "../../contracts/service.ts";
+import type { Chore } from "../../contracts/service.ts";
 import type { SpendLedger } from "../../contracts/spend-ledger.ts";
-import { repeat } from "./repeat.ts";
 
 const ROUND_MS = 10_000;
 const AT_ONCE = 500;
@@ -10,15 +9,15 @@ const AT_ONCE = 500;
 const PRUNE_EVERY = 360;
 
 /** Gives up what dead processes hold, also when nobody else spends, and forgets entries that are old. */
-export function createAccountant(parts: {
+export function accountant(parts: {
   readonly clock: Clock;
   readonly log: Log;
   readonly ledger: Pick<SpendLedger, "sweep" | "prune">;
   /** ms for which a call's entry is kept. */
   readonly keepMs: () => number;
-}): Service {
+}): Chore {
   let rounds = 0;
-  return repeat(parts, {
+  return {
     name: "accountant",
     everyMs: ROUND_MS,
     runOnce: async () => {
@@ -27,5 +26,5 @@ export function createAccountant(parts: {
       if (rounds % PRUNE_EVERY === 0) await parts.ledger.prune(parts.clock.now() - parts.keepMs(), AT_ONCE);
       rounds += 1;
     },
-  });
+  };
 }

@@ -1,16 +1,18 @@
-import type { Service } from "../../contracts/service.ts";
+import type { Chore } from "../../contracts/service.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { EngineParts } from "../parts.ts";
-import { repeat } from "./repeat.ts";
 
-/** Gives the runs of dead workers back. */
-export function createRescuer(parts: Pick<EngineParts, "store" | "clock" | "log">): Service {
-  return repeat(parts, {
-    name: "rescuer",
-    everyMs: LIMITS.beatMs,
+/**
+ * Gives the runs of dead workers back: of `all` hosts, for whoever keeps house, or of this host only, whose processes
+ * every process can see die.
+ */
+export function rescuer(parts: Pick<EngineParts, "store" | "clock" | "log">, scope: "all" | "host"): Chore {
+  return {
+    name: scope === "all" ? "rescuer" : "neighbours",
+    everyMs: LIMITS.rescueMs,
     runOnce: async () => {
-      const rescued = await parts.store.reap(parts.clock.now());
+      const rescued = await parts.store.reap(parts.clock.now(), scope);
       if (rescued.length > 0) parts.log.warn({ runs: rescued }, "took back the runs of a dead worker");
     },
-  });
+  };
 }

@@ -15,7 +15,7 @@ describe("the registry", () => {
     const names = actions.list().map((action) => action.name);
     expect(names).toEqual([
       ...["agent", "approval", "commit", "fail", "files", "gates", "model", "noop", "push", "report", "send"],
-      ...["shell", "wait", "workflow", "workspace"],
+      ...["shell", "summarise", "task", "wait", "workflow", "workspace"],
     ]);
     for (const action of actions.list()) {
       expect(action.input).toMatchObject({ type: "object" });

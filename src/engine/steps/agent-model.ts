@@ -15,8 +15,15 @@ export interface RecordedReply {
   readonly record: CallRecord;
 }
 
-/** The next reply to the history as it is, recorded under `key`. Rejects with the gateway's failure. */
-export async function askModel(session: Session, key: string): Promise<RecordedReply> {
+/**
+ * The next reply to the history as it is, recorded under `key`. A history that is too large for every candidate is
+ * `model_context_overflow`, or cut visibly. Rejects with the gateway's failure.
+ */
+export async function askModel(
+  session: Session,
+  key: string,
+  tooLong: "cut" | "fail",
+): Promise<RecordedReply> {
   const { opening } = session;
   const { agent } = opening;
   const call: Ask = {
@@ -31,6 +38,7 @@ export async function askModel(session: Session, key: string): Promise<RecordedR
       maxOutputTokens: agent.model.maxOutputTokens,
       ...(agent.model.temperature !== undefined && { temperature: agent.model.temperature }),
       contextTokens: session.limits.compactAtTokens + agent.model.maxOutputTokens,
+      tooLong,
     },
   };
   const said = await ask(session, call);
@@ -88,7 +96,7 @@ export async function ask(session: Session, call: Ask): Promise<RecordedReply> {
 }
 
 /** What a failed call cost, from the failure that is recorded of it. */
-function recordOf(thrown: unknown): CallRecord | null {
+export function recordOf(thrown: unknown): CallRecord | null {
   if (!(thrown instanceof FailureError) || !isJsonObject(thrown.failure.details)) return null;
   return (thrown.failure.details.record ?? null) as unknown as CallRecord | null;
 }

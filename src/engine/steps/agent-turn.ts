@@ -6,7 +6,7 @@ import { noProgress, PROGRESS_WARNINGS, PROGRESS_WINDOW } from "../../domain/pro
 import { compact, compactIfLarge } from "./agent-compact.ts";
 import { type Ending, judgeFinish } from "./agent-finish.ts";
 import { hearReplies } from "./agent-heard.ts";
-import { askModel, type RecordedReply } from "./agent-model.ts";
+import { askModel, type RecordedReply, recordOf } from "./agent-model.ts";
 import { FINISH, TEXTS } from "./agent-prompt.ts";
 import { type Session, usedBy } from "./agent-session.ts";
 import { type RecordedCall, runCalls } from "./agent-tools.ts";
@@ -50,15 +50,20 @@ function tellBudget(session: Session): void {
   }
 }
 
-/** The model's reply; when the history is too large for the model, once more with a smaller one. */
+/**
+ * The model's reply; when the history is too large for the model, once more with a smaller one: a summary says more than
+ * what cutting would leave, so cutting is for what no summary made small enough.
+ */
 async function nextReply(session: Session): Promise<RecordedReply> {
   const key = `turn:${session.turn}/model`;
   try {
-    return await askModel(session, key);
+    return await askModel(session, key, "fail");
   } catch (thrown) {
-    const overflow = thrown instanceof FailureError && thrown.failure.code === "model_context_overflow";
-    if (!overflow || !(await compact(session, "overflow"))) throw thrown;
-    return askModel(session, `${key}/compacted`);
+    if (!(thrown instanceof FailureError) || thrown.failure.code !== "model_context_overflow") throw thrown;
+    const compacted = await compact(session, "overflow");
+    const nobodyWasAsked = recordOf(thrown)?.attempts.length === 0;
+    if (!compacted && !nobodyWasAsked) throw thrown;
+    return askModel(session, `${key}/compacted`, "cut");
   }
 }
 

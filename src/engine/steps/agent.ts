@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Json, JsonObject } from "../../base/json.ts";
 import type { Action, ActionContext } from "../../contracts/action.ts";
 import { type Failure, FailureError } from "../../domain/errors.ts";
+import type { TaskSpec } from "../../domain/task.ts";
 import type { Ending } from "./agent-finish.ts";
 import { openAgent } from "./agent-opening.ts";
 import { newSession, type Session } from "./agent-session.ts";
@@ -20,6 +21,7 @@ import {
   workspaceOf,
   workspaceSchema,
 } from "./shapes.ts";
+import { readTaskOnce } from "./task.ts";
 
 const input = z.strictObject({
   agent: z.string().describe("Name of an agent file."),
@@ -52,12 +54,23 @@ export function agentAction(parts: StepParts): Action {
   });
 }
 
+/** A text as a mediator model reads it; what only rules can read, the agent reads better itself. */
+async function taskFor(
+  parts: StepParts,
+  task: z.output<typeof taskSchema>,
+  context: ActionContext,
+): Promise<TaskSpec> {
+  if (typeof task !== "string" || parts.mediator?.hasModel !== true) return taskOf(task);
+  const { by, value } = await readTaskOnce(parts, context, task);
+  return by === "model" ? value : taskOf(task);
+}
+
 async function runAgent(
   parts: StepParts,
   given: z.output<typeof input>,
   context: ActionContext,
 ): Promise<z.input<typeof output>> {
-  const task = taskOf(given.task);
+  const task = await taskFor(parts, given.task, context);
   const workspace = given.workspace ? workspaceOf(given.workspace) : null;
   const use = given.use ?? null;
   const opening = await openAgent(parts, context, { agent: given.agent, task, workspace, use });

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { clip } from "../../base/text.ts";
 import type { Action, ActionContext } from "../../contracts/action.ts";
 import type { Changes, CommitInfo, Workspace } from "../../contracts/workspace.ts";
-import { cleanCommitMessage, fallbackCommitMessage } from "../../domain/commit-message.ts";
+import { fallbackCommitMessage } from "../../domain/commit-draft.ts";
+import { cleanCommitMessage } from "../../domain/commit-message.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
 import type { TaskSpec } from "../../domain/task.ts";
 import { namedPrompt, taskText } from "./agent-prompt.ts";
@@ -166,7 +167,8 @@ async function writeMessage(
     label: "read the diff",
     perform: async (call) => {
       const changes = unwrap(await parts.workspaces.changes(workspace, call.signal));
-      return { fallback: fallbackCommitMessage(changes.files), prompt: redact(messagePrompt(changes, task)) };
+      const fallback = fallbackCommitMessage({ files: changes.files, patch: changes.patch, task });
+      return { fallback: redact(fallback), prompt: redact(messagePrompt(changes, task)) };
     },
   });
   if (agent === null) return written.fallback;
@@ -175,6 +177,7 @@ async function writeMessage(
     const { reply } = await callOnce(parts, context, {
       key: "message",
       label: "write the commit message",
+      limitMs: agent.limits.wallTimeMs,
       request: {
         ...(use !== undefined && { use }),
         stage: agent.model.stage,

@@ -1,12 +1,13 @@
 import { z } from "zod";
+import { formatDuration } from "../../base/duration.ts";
 import type { Action, ActionContext } from "../../contracts/action.ts";
 import type { CallRecord, GatewayRequest } from "../../contracts/model-gateway.ts";
 import type { ModelReply } from "../../contracts/model-provider.ts";
-import { FailureError } from "../../domain/errors.ts";
+import { FailureError, failure } from "../../domain/errors.ts";
 import { agentNamed } from "./agent-opening.ts";
 import { namedPrompt } from "./agent-prompt.ts";
 import { defineAction } from "./define-action.ts";
-import { onceOf, plain, throwIfAborted } from "./effects.ts";
+import { onceOf, plain, throwIfAborted, timeLimit } from "./effects.ts";
 import type { StepParts } from "./parts.ts";
 import { usageSchema, usageToWire } from "./shapes.ts";
 import { storyOf } from "./story.ts";
@@ -51,29 +52,41 @@ export function modelAction(parts: StepParts): Action {
   });
 }
 
-/** A recorded model call outside of an agent's loop. Rejects with the gateway's failure. */
+/** A recorded model call outside of an agent's loop, of at most `limitMs`. Rejects with the gateway's failure. */
 export async function callOnce(
   parts: Pick<StepParts, "gateway">,
   context: ActionContext,
-  call: { readonly key: string; readonly label: string; readonly request: GatewayRequest },
+  call: {
+    readonly key: string;
+    readonly label: string;
+    readonly request: GatewayRequest;
+    readonly limitMs?: number;
+  },
 ): Promise<{ readonly reply: ModelReply; readonly record: CallRecord }> {
   const said = await onceOf<{ reply: ModelReply; record: CallRecord }>(context, call.key, {
     effect: "pure",
     request: call.request,
     label: call.label,
     perform: async (effect) => {
-      const signal = AbortSignal.any([context.signal, effect.signal]);
-      const result = await parts.gateway.call(call.request, {
+      const stopped = AbortSignal.any([context.signal, effect.signal]);
+      const limit = call.limitMs === undefined ? null : timeLimit(context.clock, call.limitMs);
+      const signal = limit === null ? stopped : AbortSignal.any([stopped, limit.signal]);
+      const asked = parts.gateway.call(call.request, {
         signal,
         payer: context.run.payer,
         onDelta: (delta) => context.publish("delta", { kind: delta.kind, text: delta.text }),
         onRestart: () => context.publish("progress", { phase: "model_again" }),
         onHeartbeat: (idleMs) => context.publish("heartbeat", { idle_ms: idleMs }),
       });
-      throwIfAborted(signal);
+      const result = await asked.finally(() => limit?.cancel());
+      throwIfAborted(stopped);
       if (result.ok) return { reply: result.reply, record: result.record };
       const details = { cause: result.failure.details ?? null, record: plain(result.record) };
-      throw new FailureError({ ...result.failure, details });
+      const late = limit?.fired() === true && call.limitMs !== undefined;
+      const why = late
+        ? failure("model_timeout", `no answer within ${formatDuration(call.limitMs)}`)
+        : result.failure;
+      throw new FailureError({ ...why, details });
     },
   });
   const warnings = said.record.budget?.warnings ?? [];

@@ -1,5 +1,6 @@
 import type { ArtifactStore } from "../../contracts/artifact-store.ts";
 import type { Gates } from "../../contracts/gates.ts";
+import type { Mediator } from "../../contracts/mediator.ts";
 import type { ModelGateway } from "../../contracts/model-gateway.ts";
 import type { Sandbox } from "../../contracts/sandbox.ts";
 import type { ToolBox } from "../../contracts/tool.ts";
@@ -18,6 +19,8 @@ export interface PastFailure {
 export interface StepParts {
   readonly agents: { get(name: string): AgentSpec | null; readonly names: readonly string[] };
   readonly gateway: ModelGateway;
+  /** Reads tasks and writes summaries; without one rules do. */
+  readonly mediator?: Mediator;
   readonly tools: ToolBox;
   readonly sandbox: Sandbox;
   readonly workspaces: Workspaces;

@@ -13,6 +13,8 @@ import { pushAction } from "./push.ts";
 import { reportAction } from "./report.ts";
 import { sendAction } from "./send.ts";
 import { shellAction } from "./shell.ts";
+import { summariseAction } from "./summarise.ts";
+import { taskAction } from "./task.ts";
 import { waitAction } from "./wait.ts";
 import { workflowAction } from "./workflow.ts";
 import { workspaceAction } from "./workspace.ts";
@@ -32,6 +34,8 @@ export function createActions(parts: StepParts, more: readonly Action[] = []): A
     reportAction(parts),
     sendAction(),
     shellAction(parts),
+    summariseAction(parts),
+    taskAction(parts),
     waitAction(),
     workflowAction(),
     workspaceAction(parts),

@@ -105,7 +105,7 @@ describe("commit", () => {
     const world = worldOf(options);
     world.write("answer.txt", "42\n");
     const done = output(await use("commit", { workspace: world.wire }, { world }));
-    expect(done.message).toMatch(/^Add answer\.txt\n/);
+    expect(done.message).toMatch(/^feat: add answer\.txt\n/);
   });
 
   it("has nothing to commit when nothing was changed", async () => {

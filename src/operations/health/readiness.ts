@@ -7,7 +7,9 @@ export interface Readiness {
 }
 
 /** Whether work sent here now would be accepted and done. Never throws; a check that does not answer has failed. */
-export async function readiness(parts: Pick<Parts, "reader" | "probes" | "clock">): Promise<Readiness> {
+export async function readiness(
+  parts: Pick<Parts, "reader" | "probes" | "clock" | "steering">,
+): Promise<Readiness> {
   let workers: number | null = null;
   const store: Probe = {
     name: "store",
@@ -18,8 +20,14 @@ export async function readiness(parts: Pick<Parts, "reader" | "probes" | "clock"
   };
   const [first, ...others] = await Promise.all([store, ...parts.probes].map((probe) => ask(parts, probe)));
   const worker = { name: "worker", ...workerState(workers) };
-  const checks = [...(first ? [first] : []), worker, ...others];
+  const checks = [...drained(parts), ...(first ? [first] : []), worker, ...others];
   return { ready: checks.every((check) => check.ok), checks };
+}
+
+/** Only told while it matters. */
+function drained({ steering }: Pick<Parts, "steering">): Readiness["checks"] {
+  if (!steering?.draining()) return [];
+  return [{ name: "drain", ok: false, detail: "this server is draining; it takes nothing new" }];
 }
 
 function workerState(workers: number | null): { readonly ok: boolean; readonly detail: string } {

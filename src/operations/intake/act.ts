@@ -10,11 +10,11 @@ import {
 } from "../../domain/intent.ts";
 import { inputsFrom, readText } from "../../domain/intent-inputs.ts";
 import { LIMITS } from "../../domain/limits.ts";
-import { parseUsd } from "../../domain/money.ts";
 import { asResult } from "../as-result.ts";
+import { ANYBODY, type Caller } from "../caller.ts";
 import { checkText } from "../check-json.ts";
 import type { Parts } from "../parts.ts";
-import { admitRun, checkStart, type StartRun, startRun } from "../runs/start-run.ts";
+import { checkStart, enter, promisesIn, type StartRun, startRun } from "../runs/start-run.ts";
 import { findWorkflow } from "../workflows/find-workflow.ts";
 import { intentRoutes, type Route, routeToAgent, routeToWorkflow } from "./candidates.ts";
 import { type FoundAct, findAct } from "./find-act.ts";
@@ -29,9 +29,13 @@ export interface Act {
   readonly inputs: JsonObject;
   readonly title?: string;
   readonly deadline?: string;
+  readonly startBy?: string;
+  readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
   readonly budget?: NonNullable<StartRun["budget"]>;
+  /** For whom; `ANYBODY` when absent. */
+  readonly caller?: Caller;
 }
 
 export interface Acted extends FoundAct {
@@ -41,10 +45,18 @@ export interface Acted extends FoundAct {
 
 type Needs = Pick<
   Parts,
-  "clock" | "newId" | "hash" | "store" | "reader" | "workflows" | "checkInputs" | "agents" | "intentJudge"
+  | "clock"
+  | "newId"
+  | "hash"
+  | "store"
+  | "reader"
+  | "workflows"
+  | "checkInputs"
+  | "agents"
+  | "intentJudge"
+  | "desk"
 >;
 
-const TENANT = "default";
 const ID_CHARS = 26;
 
 /**
@@ -57,8 +69,10 @@ export function act(parts: Needs, request: Act): Promise<Result<Acted>> {
     if (!shape.ok) return shape;
     const bodyHash = hashOf(parts, request);
     const id = idOf(parts, request);
-    const before = await replay(parts, request, { id, bodyHash });
-    if (before !== null) return before;
+    const { idempotencyKey: key, caller = ANYBODY } = request;
+    // What was sent before is answered with its run, whatever the same text would be routed to by now.
+    const before = await enter(parts, caller, key === undefined ? null : { key, bodyHash });
+    if (before !== null) return before.ok ? answer(parts, before.value.run.id, false) : before;
     const routed = await routeOf(parts, request);
     if (!routed.ok) return routed;
     const { route, intent } = routed.value;
@@ -88,31 +102,18 @@ function checkAct(request: Act): Result<null> {
 
 function hashOf(parts: Pick<Parts, "hash">, request: Act): string {
   const { text = null, workflow = null, agent = null, inputs } = request;
-  const { title = null, deadline = null, priority = null, budget } = request;
-  const more = budget === undefined ? {} : { budget: parseUsd(budget.cost) };
-  const asked = { text, workflow, agent, inputs, title, deadline, priority, ...more };
-  return parts.hash(canonicalJson({ act: asked }));
+  const { title = null, deadline = null, priority = null } = request;
+  return parts.hash(
+    canonicalJson({
+      act: { text, workflow, agent, inputs, title, deadline, priority, ...promisesIn(request) },
+    }),
+  );
 }
 
 /** Made from the idempotency key where there is one, so that its run is found before anything is decided anew. */
-function idOf(parts: Pick<Parts, "newId" | "hash">, { idempotencyKey: key }: Act): string {
+function idOf(parts: Pick<Parts, "newId" | "hash">, { idempotencyKey: key, caller = ANYBODY }: Act): string {
   if (key === undefined) return parts.newId("run");
-  return `run_${parts.hash(canonicalJson({ act: [TENANT, key] })).slice(0, ID_CHARS)}`;
-}
-
-/** What was sent before is answered with its run, whatever the same text would be routed to by now. */
-async function replay(
-  parts: Needs,
-  { idempotencyKey: key }: Act,
-  { id, bodyHash }: { readonly id: string; readonly bodyHash: string },
-): Promise<Result<Acted> | null> {
-  if (key === undefined) return null;
-  const [queued] = (await parts.reader.factsOf(id, { after: 0, limit: 1 })) ?? [];
-  if (queued?.kind !== "run_queued") return null;
-  // The store compares the bodies.
-  const admission = { id, request: queued.request, idempotency: { key, bodyHash }, at: queued.at };
-  const admitted = await admitRun(parts, admission);
-  return admitted.ok ? answer(parts, id, false) : admitted;
+  return `run_${parts.hash(canonicalJson({ act: [caller.tenant, key] })).slice(0, ID_CHARS)}`;
 }
 
 interface Routed {
@@ -179,17 +180,14 @@ function chosenOf({ candidate }: Route): Intent["chosen"] {
 }
 
 function startOf(request: Act, { candidate, workflow, fixed }: Route): StartRun {
-  const { text, title, deadline, priority, idempotencyKey, budget } = request;
+  const { text, title, inputs: _inputs, workflow: _workflow, agent: _agent, ...rest } = request;
   const read = text === undefined ? null : readText(text);
   const heading = title ?? text?.trim().split("\n")[0]?.slice(0, LIMITS.titleChars);
   return {
     workflow: workflow.hash,
     inputs: { ...inputsFrom(candidate.inputs, read, request.inputs), ...fixed },
     ...(heading === undefined ? {} : { title: heading }),
-    ...(deadline === undefined ? {} : { deadline }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...(budget === undefined ? {} : { budget }),
+    ...rest,
   };
 }
 

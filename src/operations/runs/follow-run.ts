@@ -7,6 +7,7 @@ import { asResult } from "../as-result.ts";
 import type { Parts } from "../parts.ts";
 import { createBell } from "./bell.ts";
 import { findRun } from "./find-run.ts";
+import { shown } from "./shown.ts";
 
 export type RunEvent =
   | { readonly kind: "fact"; readonly fact: Fact }
@@ -21,7 +22,7 @@ export interface Follow {
   readonly signal: AbortSignal;
 }
 
-type Needs = Pick<Parts, "clock" | "store" | "reader" | "live">;
+type Needs = Pick<Parts, "clock" | "store" | "reader" | "live" | "redactor">;
 
 /**
  * The facts of a run as they come, each once and in order, until its end or `signal`. A hint of the store wakes it
@@ -56,12 +57,12 @@ async function* tail(parts: Needs, { run, after, live, signal }: Follow): AsyncG
       const facts = (await parts.reader.factsOf(run, { after: seq, limit: LIMITS.pageSize })) ?? [];
       for (const fact of facts) {
         if (signal.aborted) return;
-        yield { kind: "fact", fact };
+        yield { kind: "fact", fact: shown(parts, fact) };
         seq = fact.seq;
         if (isEnd(fact)) return;
       }
       for (let event = fresh.shift(); event && !signal.aborted; event = fresh.shift()) {
-        yield { kind: "live", event };
+        yield { kind: "live", event: shown(parts, event) };
       }
       if (facts.length > 0) continue;
       if (mayHaveEnded && (status === undefined || hasRunEnded(status))) return;

@@ -1,8 +1,10 @@
 import type { Json } from "../../base/json.ts";
+import { tenantRules } from "../../domain/admission-rules.ts";
 import { tighter } from "../../domain/budget.ts";
 import { ok, type Result } from "../../domain/errors.ts";
 import type { RunRequest } from "../../domain/fact.ts";
 import type { Intent } from "../../domain/intent.ts";
+import type { Sla } from "../../domain/sla.ts";
 import type { Workflow } from "../../domain/workflow.ts";
 import type { Parts } from "../parts.ts";
 import { findWorkflow } from "../workflows/find-workflow.ts";
@@ -14,6 +16,8 @@ export interface PrepareRun {
   readonly inputs: Json;
   readonly title?: string;
   readonly tenant: string;
+  readonly principal: string | null;
+  readonly sla: Sla | null;
   readonly queue: string;
   readonly priority: number;
   /** ms since the epoch; the workflow's own timeout may bring it forward. */
@@ -24,7 +28,7 @@ export interface PrepareRun {
   readonly intent?: Intent;
 }
 
-type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs">;
+type Needs = Pick<Parts, "clock" | "workflows" | "checkInputs" | "desk">;
 
 /** A checked request, pinned to a workflow's hash: the same for runs from a door and for children of runs. */
 export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Result<RunRequest>> {
@@ -45,7 +49,17 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
     parent: null,
     ...(wanted.intent === undefined ? {} : { intent: wanted.intent }),
     ...(budgetMicros === null ? {} : { budgetMicros }),
+    ...(wanted.principal === null ? {} : { principal: wanted.principal }),
+    ...(wanted.sla === null ? {} : { sla: wanted.sla }),
+    ...slotsOf(parts, wanted.tenant),
   });
+}
+
+/** A tenant's cap of running runs is a slot that each of its runs holds while a worker drives it. */
+function slotsOf({ desk }: Needs, tenant: string): Pick<RunRequest, "slots"> {
+  const { maxRunning } = tenantRules(desk.rules(), tenant);
+  if (maxRunning === null) return {};
+  return { slots: [{ key: `tenant:${tenant}`, limit: maxRunning, hold: "lease", onConflict: "queue" }] };
 }
 
 function ownDeadline(workflow: Workflow, now: number): number | null {

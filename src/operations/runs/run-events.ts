@@ -5,6 +5,7 @@ import { asResult } from "../as-result.ts";
 import { pageLimit } from "../page-limit.ts";
 import type { Parts } from "../parts.ts";
 import { findRun, unknownRun } from "./find-run.ts";
+import { shown } from "./shown.ts";
 
 export interface EventPage {
   readonly facts: readonly Fact[];
@@ -16,7 +17,7 @@ export interface EventPage {
 
 /** A page of a run's journal, oldest first. */
 export function runEvents(
-  parts: Pick<Parts, "reader">,
+  parts: Pick<Parts, "reader" | "redactor">,
   query: { readonly run: string; readonly after: number; readonly limit?: number },
 ): Promise<Result<EventPage>> {
   return asResult(async () => {
@@ -27,6 +28,10 @@ export function runEvents(
     const facts = await parts.reader.factsOf(query.run, { after: query.after, limit });
     if (facts === null) return unknownRun(query.run);
     const ended = hasRunEnded(run.value.status) && facts.length < limit;
-    return ok({ facts, nextAfter: facts.at(-1)?.seq ?? query.after, ended });
+    return ok({
+      facts: facts.map((fact) => shown(parts, fact)),
+      nextAfter: facts.at(-1)?.seq ?? query.after,
+      ended,
+    });
   });
 }

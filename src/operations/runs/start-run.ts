@@ -1,15 +1,14 @@
-import { parseDuration } from "../../base/duration.ts";
-import { canonicalJson, type Json } from "../../base/json.ts";
-import type { Admission } from "../../contracts/run-store.ts";
+import { canonicalJson, type Json, type JsonObject } from "../../base/json.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
 import type { Intent } from "../../domain/intent.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { parseUsd } from "../../domain/money.ts";
-import type { RunSummary } from "../../domain/run.ts";
+import { termsOf } from "../admission/sla-terms.ts";
 import { asResult } from "../as-result.ts";
+import { ANYBODY, type Caller } from "../caller.ts";
 import { checkJson, checkText } from "../check-json.ts";
 import type { Parts } from "../parts.ts";
-import { findRun } from "./find-run.ts";
+import { admitRun, type StartedRun, startedBefore } from "./admit-run.ts";
 import { prepareRun } from "./prepare-run.ts";
 
 export interface StartRun {
@@ -19,11 +18,16 @@ export interface StartRun {
   readonly title?: string;
   /** A duration from now (`2h`) or a moment (`2026-01-31T12:00:00Z`). */
   readonly deadline?: string;
-  /** 0 is the most urgent class. */
+  /** A duration or a moment: a run that has not begun by then is not begun any more. */
+  readonly startBy?: string;
+  /** Name of a priority class; or `priority`, of which 0 is the most urgent. */
+  readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
   /** What the run and all that it starts may spend; dollars as `$2` or `0.50`. */
   readonly budget?: { readonly cost: string | number };
+  /** For whom; `ANYBODY` when absent. */
+  readonly caller?: Caller;
 }
 
 /** What a door that made this request out of another one says of it. */
@@ -34,44 +38,44 @@ export interface StartOrigin {
   readonly bodyHash: string;
 }
 
-export interface StartedRun {
-  readonly run: RunSummary;
-  /** False when the idempotency key had started it before. */
-  readonly created: boolean;
-}
-
-const DEFAULT_TENANT = "default";
 const DEFAULT_QUEUE = "default";
-const DEFAULT_PRIORITY = 5;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]+$/;
 
-type Needs = Pick<Parts, "clock" | "newId" | "hash" | "store" | "reader" | "workflows" | "checkInputs">;
+type Needs = Pick<
+  Parts,
+  "clock" | "newId" | "hash" | "store" | "reader" | "workflows" | "checkInputs" | "desk"
+>;
 
 /**
  * Admits a run, once per idempotency key. Nothing is accepted that the engine would refuse later for its shape:
- * the workflow exists, the inputs fit its schema, sizes are within the limits, the deadline lies ahead.
+ * the workflow exists, the inputs fit its schema, sizes are within the limits, the deadline lies ahead. Nor what is
+ * over a rate or a cap, or could not be in time.
  */
 export function startRun(parts: Needs, request: StartRun, origin?: StartOrigin): Promise<Result<StartedRun>> {
   return asResult(async () => {
     const shape = checkStart(request);
     if (!shape.ok) return shape;
+    const caller = request.caller ?? ANYBODY;
+    const key = request.idempotencyKey;
+    const bodyHash = origin?.bodyHash ?? hashOf(parts, request);
+    if (origin === undefined) {
+      const before = await enter(parts, caller, key === undefined ? null : { key, bodyHash });
+      if (before !== null) return before;
+    }
     const at = parts.clock.now();
-    const deadline = parseDeadline(request.deadline, at);
-    if (!deadline.ok) return deadline;
+    const terms = termsOf(parts.desk.rules(), request, at);
+    if (!terms.ok) return terms;
     const prepared = await prepareRun(parts, {
       workflow: request.workflow,
       inputs: request.inputs,
       ...(request.title === undefined ? {} : { title: request.title }),
-      tenant: DEFAULT_TENANT,
+      ...caller,
       queue: DEFAULT_QUEUE,
-      priority: request.priority ?? DEFAULT_PRIORITY,
-      deadlineAt: deadline.value,
+      ...terms.value,
       ...budgetOf(request),
       ...(origin === undefined ? {} : { intent: origin.intent }),
     });
     if (!prepared.ok) return prepared;
-    const key = request.idempotencyKey;
-    const bodyHash = origin?.bodyHash ?? hashOf(parts, request);
     return admitRun(parts, {
       id: origin?.id ?? parts.newId("run"),
       request: prepared.value,
@@ -81,16 +85,15 @@ export function startRun(parts: Needs, request: StartRun, origin?: StartOrigin):
   });
 }
 
-/** Stores a run, or finds the one that the same request had started. */
-export async function admitRun(
-  parts: Pick<Parts, "store" | "reader">,
-  admission: Admission,
-): Promise<Result<StartedRun>> {
-  const [admitted] = await parts.store.admit([admission]);
-  if (!admitted) return fail("internal", "The store gave no answer to an admission.");
-  if (admitted.kind === "refused") return { ok: false, failure: admitted.failure };
-  const run = await findRun(parts, admitted.id);
-  return run.ok ? ok({ run: run.value, created: admitted.kind === "created" }) : run;
+/** At the door: the rates, and whether it was asked before. `null` lets it pass. */
+export async function enter(
+  parts: Pick<Parts, "desk" | "reader">,
+  caller: Caller,
+  idempotency: { readonly key: string; readonly bodyHash: string } | null,
+): Promise<Result<StartedRun> | null> {
+  const rate = await parts.desk.rate(caller);
+  if (!rate.ok) return rate;
+  return idempotency === null ? null : startedBefore(parts, { tenant: caller.tenant, ...idempotency });
 }
 
 /** What can be said of a request before its workflow is known. */
@@ -130,29 +133,15 @@ function budgetOf({ budget }: Pick<StartRun, "budget">): { readonly budgetMicros
 /** The hash is of what was asked, not of what it resolved to: the same retry stays the same when a workflow moves on. */
 function hashOf(parts: Pick<Parts, "hash">, request: StartRun): string {
   const { workflow, inputs, title = null, deadline = null, priority = null } = request;
-  // What came later is left out where it is absent, so that a retry across an upgrade is still the same request.
-  const { budgetMicros } = budgetOf(request);
-  const more = budgetMicros === undefined ? {} : { budget: budgetMicros };
-  return parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority, ...more }));
+  return parts.hash(canonicalJson({ workflow, inputs, title, deadline, priority, ...promisesIn(request) }));
 }
 
-const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/i;
-
-function parseDeadline(text: string | undefined, now: number): Result<number | null> {
-  if (text === undefined) return ok(null);
-  const span = parseDuration(text);
-  const at = span === null ? (MOMENT.test(text) ? Date.parse(text) : Number.NaN) : now + span;
-  if (!Number.isSafeInteger(Math.round(at))) {
-    return fail(
-      "invalid_request",
-      `deadline is ${JSON.stringify(text)}; expected a duration like "2h" or a moment like "2026-01-31T12:00:00Z".`,
-      { field: "deadline" },
-    );
-  }
-  if (at <= now) {
-    return fail("invalid_request", `deadline ${JSON.stringify(text)} has passed; name one that lies ahead.`, {
-      field: "deadline",
-    });
-  }
-  return ok(Math.round(at));
+/** Left out where they are not given, so that keys of before they could be given keep their hashes. */
+export function promisesIn(asked: Pick<StartRun, "class" | "startBy" | "budget">): JsonObject {
+  const { class: name, startBy } = asked;
+  return {
+    ...(name === undefined ? {} : { class: name }),
+    ...(startBy === undefined ? {} : { startBy }),
+    ...budgetOf(asked),
+  };
 }

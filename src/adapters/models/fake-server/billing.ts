@@ -205,6 +205,10 @@ export class Meter {
     if (this.#sent < this.#of) this.#sent += 1;
   }
 
+  get atHalf(): boolean {
+    return this.#sent === Math.ceil(this.#of / 2);
+  }
+
   finished(told: boolean): void {
     this.#terminal = true;
     this.#told = told;

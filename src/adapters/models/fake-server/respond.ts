@@ -25,6 +25,7 @@ interface Answer {
   readonly shape: Shape;
   readonly clock: Clock;
   readonly meter: Meter;
+  readonly halfway: () => void;
 }
 
 /** A reset overtakes what was sent before it; the beginning of the answer is given this time to arrive. */
@@ -169,6 +170,7 @@ async function write(
     if (!word) continue;
     said += 1;
     meter.sent();
+    if (meter.atHalf) answer.halfway();
   }
 }
 

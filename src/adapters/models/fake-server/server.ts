@@ -41,6 +41,8 @@ export interface Behaviour {
   /** ms between the pieces of the answer. */
   readonly paceMs?: number;
   readonly fault?: Fault;
+  /** Called in the middle of the answer. */
+  readonly halfway?: () => void;
 }
 
 /** What was asked and how it was answered, as `GET /__requests` lists it. */
@@ -184,7 +186,8 @@ async function answer(house: House, exchange: Exchange): Promise<void> {
   if (response.destroyed) return;
   const shape = shapeOf(request, behaviour.paceMs ?? turn.pace_ms ?? 0);
   const { clock } = house;
-  await respond(response, { protocol, asked, played: played.value, shape, clock, meter }, fault);
+  const { halfway = () => {} } = behaviour;
+  await respond(response, { protocol, asked, played: played.value, shape, clock, meter, halfway }, fault);
 }
 
 function note(house: House, exchange: Exchange): JournalEntry {

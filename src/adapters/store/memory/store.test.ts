@@ -8,6 +8,7 @@ import {
   manualClock,
   started,
 } from "../../../contracts/run-store-suite/fixtures.suite.ts";
+import { scheduleStoreSuite } from "../../../contracts/schedule-store.suite.ts";
 import { workflowStoreSuite } from "../../../contracts/workflow-store.suite.ts";
 import { createMemoryStore, type WriteVerb } from "./store.ts";
 
@@ -18,6 +19,7 @@ const maker = {
 
 runStoreSuite(maker);
 workflowStoreSuite(maker);
+scheduleStoreSuite(maker);
 
 describe("memory store: crashes on request", () => {
   it("before a commit, nothing was written", async () => {

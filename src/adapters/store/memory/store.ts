@@ -1,11 +1,16 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
 import type { RunReader, RunStore, StoreHint, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import { createMemoryFleet, createMemoryLeaders } from "./fleet.ts";
 import { createMemoryReader } from "./reader.ts";
+import { MemorySchedules } from "./schedules.ts";
 import { createMemorySpend } from "./spend.ts";
-import { copy, emptyState } from "./state.ts";
+import { copy, emptyState, type MemoryState, type MemoryWorker } from "./state.ts";
 import { nextDue, Verbs } from "./verbs.ts";
 import { createMemoryWorkflows } from "./workflows.ts";
 
@@ -35,11 +40,17 @@ export interface MemoryStore {
   readonly store: RunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
   readonly spend: SpendLedger;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
   /** False when the worker is not known any more. There are no timers here: whoever simulates a worker beats for it. */
   beat(worker: string): boolean;
   close(): Promise<void>;
 }
+
+const isSilent = (worker: MemoryWorker | undefined, now: number): boolean =>
+  worker === undefined || worker.beatAt < now - LIMITS.leaseTtlMs;
 
 /** The store's contract in plain values, without a database: the model other stores are compared with. */
 export function createMemoryStore(options: MemoryOptions): MemoryStore {
@@ -63,9 +74,6 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     return result;
   };
 
-  const isDead = ({ info, beatAt }: { info: WorkerInfo; beatAt: number }, now: number): boolean =>
-    beatAt < now - LIMITS.leaseTtlMs || (options.isGone?.(info) ?? false);
-
   const store: RunStore = {
     admit: (batch) => write("admit", () => batch.map((admission) => verbs.admit(admission))),
     join: (worker) => write("join", () => verbs.join(worker, clock.now())),
@@ -74,6 +82,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
         state.workers.delete(worker);
         verbs.requeueOrphans();
       }),
+    holds: (worker) => !isSilent(state.workers.get(worker), clock.now()),
     claim: ({ worker, limit }) => write("claim", () => verbs.claim(worker, limit)),
     commit: (batch) => write("commit", () => batch.map((entry) => verbs.commit(entry, clock.now()))),
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
@@ -86,9 +95,12 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
     },
     wakeDue: (now, limit) =>
       write("wakeDue", () => ({ woken: verbs.wakeDue(now, limit), nextAt: nextDue(state) })),
-    reap: (now) =>
+    reap: (now, scope = "all") =>
       write("reap", () => {
-        for (const [id, worker] of state.workers) if (isDead(worker, now)) state.workers.delete(id);
+        for (const [id, worker] of state.workers) {
+          const silent = scope === "all" && isSilent(worker, now);
+          if (silent || options.isGone?.(worker.info)) state.workers.delete(id);
+        }
         return verbs.requeueOrphans();
       }),
     async facts(no, after, limit) {
@@ -119,13 +131,24 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
   return {
     store,
     reader: createMemoryReader(state),
-    workflows: createMemoryWorkflows(),
-    spend: createMemorySpend(clock),
+    ...besideRuns(state, clock),
     beat(worker) {
       const known = state.workers.get(worker);
       if (known !== undefined) known.beatAt = clock.now();
       return known !== undefined;
     },
     close: () => store.close(),
+  };
+}
+
+/** What else a store keeps, each of it for itself. */
+function besideRuns(state: MemoryState, clock: Clock) {
+  const schedules = new MemorySchedules(state);
+  return {
+    workflows: createMemoryWorkflows(schedules),
+    schedules,
+    spend: createMemorySpend(clock),
+    fleet: createMemoryFleet(clock),
+    leaders: createMemoryLeaders(clock),
   };
 }

@@ -1,7 +1,8 @@
 import type { StoredWorkflow, WorkflowStore } from "../../../contracts/workflow-store.ts";
+import type { MemorySchedules } from "./schedules.ts";
 import { copy } from "./state.ts";
 
-export function createMemoryWorkflows(): WorkflowStore {
+export function createMemoryWorkflows(schedules: Pick<MemorySchedules, "follow">): WorkflowStore {
   const byHash = new Map<string, StoredWorkflow>();
   const newest = new Map<string, string>();
   const find = (hash: string | undefined): StoredWorkflow | null => {
@@ -13,6 +14,7 @@ export function createMemoryWorkflows(): WorkflowStore {
       const { hash, name } = stored.workflow;
       if (!byHash.has(hash)) byHash.set(hash, copy(stored));
       newest.set(name, hash);
+      schedules.follow(stored.workflow, stored.savedAt);
     },
     byHash: async (hash) => find(hash),
     latest: async (name) => find(newest.get(name)),

@@ -1,6 +1,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { LIMITS } from "../../../domain/limits.ts";
-import { BEATING, type BeatMessage, type BeatOrder, STATE } from "../sql/beat-protocol.ts";
+import {
+  BEATING,
+  type BeatMessage,
+  type BeatOrder,
+  CONTROL_SLOTS,
+  noteBeat,
+  STATE,
+} from "../sql/beat-protocol.ts";
 import { Watch } from "../sql/watch.ts";
 import { Session } from "./session.ts";
 import { beat, bury, markStalled } from "./workers.ts";
@@ -19,7 +26,7 @@ async function untilTick(control: Int32Array, tickMs: number): Promise<boolean> 
  * thread does can delay a beat.
  */
 async function beatUntilStopped(order: BeatOrder): Promise<void> {
-  const control = new Int32Array(order.control);
+  const control = new Int32Array(order.control, 0, CONTROL_SLOTS);
   const say = (message: BeatMessage) => parentPort?.postMessage(message);
   // No patience: the next tick tries again.
   const session = new Session({
@@ -38,12 +45,14 @@ async function beatUntilStopped(order: BeatOrder): Promise<void> {
       return false;
     }
     if (watch.sinceBeatMs < order.beatMs) return true;
+    const asked = process.hrtime.bigint();
     const stalled = watch.stoodStillMs >= order.noticeMs;
     const known = await session.transaction(async (tx) => {
       if (!(await beat(tx, order.worker, null))) return false;
       if (stalled) await markStalled(tx, order.worker);
       return true;
     });
+    if (known) noteBeat(order.control, asked);
     watch.sinceBeatMs = 0;
     return known;
   };

@@ -1,7 +1,7 @@
-import { newestSchema } from "../sql/migrations.ts";
+import { newestSchema, type SchemaState } from "../sql/migrations.ts";
 import { shownAddress } from "./address.ts";
 import { storeFailure } from "./failures.ts";
-import { schemaVersion } from "./migrate.ts";
+import { schemaState } from "./migrate.ts";
 import { connect } from "./session.ts";
 
 export interface PostgresState {
@@ -9,8 +9,8 @@ export interface PostgresState {
   readonly address: string;
   /** Of the server. */
   readonly version: string;
-  /** 0 when the database is empty, `null` when it is another program's. */
-  readonly schema: number | null;
+  /** `null` when the database is another program's. */
+  readonly schema: SchemaState | null;
   /** What this agent-runner makes of it. */
   readonly newest: number;
 }
@@ -23,7 +23,7 @@ export async function inspectPostgres(url: string): Promise<PostgresState> {
     try {
       const { rows } = await client.query<{ server_version: string }>("SHOW server_version");
       const version = rows[0]?.server_version ?? "";
-      return { address, version, schema: await schemaVersion(client), newest: newestSchema("postgres") };
+      return { address, version, schema: await schemaState(client), newest: newestSchema("postgres") };
     } finally {
       await client.end();
     }

@@ -1,13 +1,24 @@
 import type { Clock } from "../../../base/clock.ts";
+import type { Fleet } from "../../../contracts/fleet.ts";
+import type { Leaders } from "../../../contracts/leader.ts";
+import type { LiveRelay } from "../../../contracts/live.ts";
+import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
+import type { ScheduleStore } from "../../../contracts/schedule-store.ts";
 import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
+import type { MigrateMode } from "../sql/migrations.ts";
 import { storeFailure } from "./failures.ts";
+import { createFleet } from "./fleet.ts";
 import { Hints } from "./hints.ts";
+import { createLeaders } from "./leaders.ts";
+import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
+import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
 import { Reads } from "./reads.ts";
+import { createScheduleStore } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
@@ -17,6 +28,10 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   /** `postgres://user:password@host:5432/database`; its parameters (`sslmode=…`) are the driver's. */
   readonly url: string;
   readonly clock: Clock;
+  /** A counter of ms that only grows; for tests with a clock of their own. */
+  readonly ticks?: () => number;
+  /** `off` refuses a database with an older schema (`store_outdated`) instead of bringing it up to date. */
+  readonly migrate?: MigrateMode;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
@@ -27,7 +42,13 @@ export interface PostgresStore {
   readonly store: PostgresRunStore;
   readonly reader: RunReader;
   readonly workflows: WorkflowStore;
+  readonly schedules: ScheduleStore;
+  readonly live: LiveRelay;
   readonly spend: SpendLedger;
+  readonly fleet: Fleet;
+  readonly leaders: Leaders;
+  /** One count for all processes of the database. */
+  readonly rates: RateLimitStore;
   /** `poll` when notifications do not arrive, as through a connection pooler in transaction mode. */
   wakeUp(): "notify" | "poll";
   /** Ends the beats, the hints and all connections. */
@@ -43,15 +64,17 @@ const warnOfBeat = (worker: string, message: string): void =>
 const warnOfPolling = (why: string): void => process.emitWarning(why, "PollingWarning");
 
 /**
- * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`,
+ * Opens (and brings up to date) the database at `url`. Rejects with a `FailureError`: `store_incompatible`, `store_outdated`, `copy_unfinished`,
  * `invalid_config` (no such database, user or password), `read_only`, `disk_full` or `unavailable`.
  */
 export async function openPostgresStore(options: OpenPostgres): Promise<PostgresStore> {
   const { url, clock } = options;
-  await migrate(url);
+  await migrate(url, { mode: options.migrate ?? "auto" });
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
   const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
   const doors = session("doors");
+  const talk = session("live");
+  const rates = new Session({ url, name: "rates", patienceMs });
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
@@ -73,18 +96,30 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   }
   // Its own connection: money does not wait for runs. It is made when the first call is to be paid for.
   const money = session("spend");
+  const now = () => (options.beats === "none" ? clock.now() : null);
+  const leaders = createLeaders({
+    url,
+    now,
+    ticks: options.ticks ?? (() => performance.now()),
+    ownSessions: () => hints.mode === "notify",
+  });
   return {
     store,
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
+    schedules: createScheduleStore(doors, reads),
+    live: createLiveRelay(talk, reads),
     spend: createSpendLedger({
       session: money,
       reads,
       clock: options.beats === "none" ? () => clock.now() : null,
     }),
+    fleet: createFleet({ doors, reads }, now),
+    leaders,
+    rates: createPostgresRates(rates, clock),
     wakeUp: () => hints.mode,
-    close: async () => {
-      await money.close();
+    async close() {
+      await Promise.all([talk.close(), money.close(), leaders.close(), rates.close()]);
       await store.close();
     },
   };

@@ -108,13 +108,15 @@ export function createRunStore(
     commit: (entries) => batch(commits, commitKind(clock.now()), entries),
     post: (entries) => batch(doors, POST, entries),
     async join(worker) {
+      const asked = process.hrtime.bigint();
       await write(doors, (tx) => workers.join(tx, worker, now()));
-      if (options.beats === "thread") await beats.start(worker);
+      if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
       await beats.stop(worker);
       await bury([worker]);
     },
+    holds: (worker) => ownClock || beats.holds(worker),
     claim: ({ worker, limit }) => claimReady({ claims, reads }, { worker, limit, shard }, guarded),
     async inbox(runs) {
       return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
@@ -126,8 +128,9 @@ export function createRunStore(
       const [next] = await reads.many<{ wake_at: number }>(workers.NEXT_DUE, []);
       return { woken, nextAt: next?.wake_at ?? null };
     },
-    async reap(at) {
-      const { dead, orphans } = await workers.findDead(reads, host, ownClock ? at : null);
+    async reap(at, scope = "all") {
+      const of = { host, now: ownClock ? at : null, scope };
+      const { dead, orphans } = await workers.findDead(reads, of);
       if (dead.length === 0 && !orphans) return [];
       const freed = await bury(dead);
       for (const worker of dead) if (beats.has(worker)) hints.publish([{ kind: "lost", worker }]);

@@ -1,13 +1,9 @@
-import type { Claim, WorkerInfo } from "../../../contracts/run-store.ts";
+import type { Claim, ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
+import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
 import { statement } from "./sql.ts";
-
-/** ms since the epoch by the database's clock: the one that all processes share. */
-const NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/** A parameter where tests have a clock of their own; otherwise the database's. */
-const at = (parameter: string) => `coalesce(${parameter}::bigint, ${NOW})`;
 
 const JOIN = statement(
   `INSERT INTO worker (id, host, pid, process_start, slots, labels, joined_at, beat_at)
@@ -107,15 +103,16 @@ interface WorkerRow {
 
 export async function findDead(
   sql: { many: Tx["many"] },
-  host: string,
-  now: number | null,
+  of: { readonly host: string; readonly now: number | null; readonly scope: ReapScope },
 ): Promise<{ readonly dead: string[]; readonly orphans: boolean }> {
   const [workers, orphans] = await Promise.all([
-    sql.many<WorkerRow>(ALL, [now, LIMITS.leaseTtlMs]),
+    sql.many<WorkerRow>(ALL, [of.now, LIMITS.leaseTtlMs]),
     sql.many(ANY_ORPHAN, []),
   ]);
   const dead = workers.filter(
-    (row) => row.silent || (row.host === host && isProcessGone(row.pid, row.process_start)),
+    (row) =>
+      (of.scope === "all" && row.silent) ||
+      (row.host === of.host && isProcessGone(row.pid, row.process_start)),
   );
   return { dead: dead.map((row) => row.id), orphans: orphans.length > 0 };
 }

@@ -3,6 +3,7 @@ import { encode } from "../sql/encode.ts";
 import { toStored, WORKFLOW_COLUMNS, type WorkflowRow } from "../sql/workflow-row.ts";
 import { storeFailure } from "./failures.ts";
 import type { Reads } from "./reads.ts";
+import { followWorkflow } from "./schedules.ts";
 import type { Session } from "./session.ts";
 import { statement } from "./sql.ts";
 
@@ -31,6 +32,7 @@ export function createWorkflowStore(session: Session, reads: Reads): WorkflowSto
         await session.transaction(async (tx) => {
           await tx.run(INSERT, [hash, name, body, source, origin, savedAt]);
           await tx.run(POINT, [name, hash]);
+          await followWorkflow(tx, workflow, savedAt);
           tx.identify();
         });
       } catch (error) {

@@ -4,13 +4,18 @@ import {
   BEATING,
   type BeatMessage,
   type BeatOrder,
+  CONTROL_BYTES,
   CONTROL_SLOTS,
+  heldUntil,
   MAIN_TICKS,
+  noteBeat,
   STATE,
   STOPPED,
 } from "./beat-protocol.ts";
 
 export interface Beat {
+  /** Whether the lease is surely held at this moment. */
+  holds(): boolean;
   stop(): Promise<void>;
 }
 
@@ -18,15 +23,18 @@ export interface BeatOptions extends Omit<BeatOrder, "control" | "tickMs"> {
   /** The module that beats, in a thread of its own. */
   readonly thread: URL;
   readonly onMessage: (message: BeatMessage) => void;
+  /** By `process.hrtime`, before the database was asked to join the worker: its first beat. */
+  readonly asked: bigint;
 }
 
 /** How often the main thread shows that its loop turns, as a share of the shortest time that is watched. */
 const TICKS_PER_NOTICE = 8;
 
 export async function startBeat(options: BeatOptions): Promise<Beat> {
-  const { onMessage, thread: module, ...rest } = options;
-  const control = new SharedArrayBuffer(CONTROL_SLOTS * Int32Array.BYTES_PER_ELEMENT);
-  const slots = new Int32Array(control);
+  const { onMessage, thread: module, asked, ...rest } = options;
+  const control = new SharedArrayBuffer(CONTROL_BYTES);
+  const slots = new Int32Array(control, 0, CONTROL_SLOTS);
+  noteBeat(control, asked);
   Atomics.store(slots, STATE, BEATING);
   const tickMs = Math.max(1, Math.floor(Math.min(rest.noticeMs, rest.beatMs * 2) / TICKS_PER_NOTICE));
   const order: BeatOrder = { ...rest, control, tickMs };
@@ -47,7 +55,9 @@ export async function startBeat(options: BeatOptions): Promise<Beat> {
   });
   await once(thread, "online");
   thread.unref();
+  const held = heldUntil(control);
   return {
+    holds: () => !ended && process.hrtime.bigint() < Atomics.load(held, 0),
     async stop() {
       clearInterval(timer);
       stopping = true;

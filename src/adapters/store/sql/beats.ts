@@ -13,9 +13,12 @@ export interface BeatsOptions {
 
 /** The beats of all workers of this store. */
 export interface Beats {
-  start(worker: WorkerInfo): Promise<void>;
+  /** `asked`: by `process.hrtime`, before the worker joined. */
+  start(worker: WorkerInfo, asked: bigint): Promise<void>;
   stop(worker: string): Promise<void>;
   has(worker: string): boolean;
+  /** Whether the worker's lease is surely held at this moment. */
+  holds(worker: string): boolean;
   close(): Promise<void>;
 }
 
@@ -38,14 +41,15 @@ export function createBeats(
     await beat?.stop();
   };
   return {
-    async start({ id }) {
+    async start({ id }, asked) {
       if (beats.has(id)) return;
       const { busyTimeoutMs, beatMs, stallMs, stallNoticeMs: noticeMs } = options;
-      const timing = { ...where, worker: id, busyTimeoutMs, beatMs, noticeMs, stallMs };
+      const timing = { ...where, asked, worker: id, busyTimeoutMs, beatMs, noticeMs, stallMs };
       beats.set(id, await startBeat({ ...timing, onMessage: (message) => onMessage(id, message) }));
     },
     stop,
     has: (worker) => beats.has(worker),
+    holds: (worker) => beats.get(worker)?.holds() === true,
     async close() {
       await Promise.all([...beats.keys()].map(stop));
     },

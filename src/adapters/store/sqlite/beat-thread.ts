@@ -1,9 +1,17 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { LIMITS } from "../../../domain/limits.ts";
-import { BEATING, type BeatMessage, type BeatOrder, STATE } from "../sql/beat-protocol.ts";
+import {
+  BEATING,
+  type BeatMessage,
+  type BeatOrder,
+  CONTROL_SLOTS,
+  noteBeat,
+  STATE,
+} from "../sql/beat-protocol.ts";
 import { Watch } from "../sql/watch.ts";
 import { Connection } from "./connection.ts";
 import { createLanes } from "./lanes.ts";
+import { sqlNow } from "./now.ts";
 import { createCounterTable, Transaction } from "./transaction.ts";
 import { createWorkers } from "./workers.ts";
 
@@ -12,11 +20,13 @@ import { createWorkers } from "./workers.ts";
  * on the shared memory, so that nothing the main thread does can delay a beat.
  */
 function beatUntilStopped(order: BeatOrder): void {
-  const control = new Int32Array(order.control);
+  const control = new Int32Array(order.control, 0, CONTROL_SLOTS);
   const say = (message: BeatMessage) => parentPort?.postMessage(message);
   const connection = new Connection({ path: order.database, busyTimeoutMs: order.busyTimeoutMs });
   const workers = createWorkers(connection, createLanes(connection));
   const counters = createCounterTable(connection);
+  // Not this process's idea of the time: all processes of the file go by SQLite's.
+  const clock = connection.one<{ now: number }>(`SELECT ${sqlNow("NULL")} AS now`);
   const watch = new Watch(control, order.tickMs);
 
   /** True while the worker is still known. */
@@ -31,8 +41,11 @@ function beatUntilStopped(order: BeatOrder): void {
       return false;
     }
     if (watch.sinceBeatMs < order.beatMs) return true;
-    if (!workers.beat(order.worker, Date.now())) return false;
-    if (watch.stoodStillMs >= order.noticeMs) workers.markStalled(order.worker, Date.now());
+    const asked = process.hrtime.bigint();
+    const now = clock()?.now ?? 0;
+    if (!workers.beat(order.worker, now)) return false;
+    if (watch.stoodStillMs >= order.noticeMs) workers.markStalled(order.worker, now);
+    noteBeat(order.control, asked);
     watch.sinceBeatMs = 0;
     return true;
   };

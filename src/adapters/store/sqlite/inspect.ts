@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { newestSchema } from "../sql/migrations.ts";
+import { newestSchema, type SchemaState } from "../sql/migrations.ts";
+import { schemaState } from "./migrate.ts";
 
 export interface SqliteState {
   /** Of the SQLite library in this Node. */
   readonly library: string;
   /** Of the database at `path`; `null` when there is none yet. */
-  readonly schema: number | null;
+  readonly schema: SchemaState | null;
   /** What this agent-runner makes of it. */
   readonly newest: number;
 }
@@ -17,15 +18,8 @@ export function inspectSqlite(path: string): SqliteState {
   const db = there ? new DatabaseSync(path, { readOnly: true }) : new DatabaseSync(":memory:");
   try {
     const { library } = db.prepare("SELECT sqlite_version() AS library").get() as { library: string };
-    return { library, schema: there ? schemaOf(db) : null, newest: newestSchema("sqlite") };
+    return { library, schema: there ? schemaState({ db, path }) : null, newest: newestSchema("sqlite") };
   } finally {
     db.close();
   }
-}
-
-function schemaOf(db: DatabaseSync): number {
-  const row = db.prepare("SELECT value FROM meta WHERE key = 'schema_version'").get() as
-    | { value: number }
-    | undefined;
-  return row?.value ?? 0;
 }

@@ -16,6 +16,9 @@ const SMALL = [
   /FROM counter/,
   /FROM worker ORDER BY id/,
   /FROM lease\s+WHERE NOT EXISTS/,
+  // One row a process, and one a duty.
+  /FROM (member|leader)\b/,
+  /^SELECT coalesce\(\S+, CAST\(unixepoch/,
   // One row a name of a workflow.
   /FROM workflow_latest/,
   // Read once, when the file is opened.

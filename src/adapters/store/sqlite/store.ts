@@ -66,8 +66,9 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       return writer.batch<(typeof batch)[number], Admitted>(batch, admit, refused);
     },
     async join(worker) {
+      const asked = process.hrtime.bigint();
       writer.write(() => workers.join(worker, options.clock.now()));
-      if (options.beats === "thread") await beats.start(worker);
+      if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
       await beats.stop(worker);
@@ -76,6 +77,7 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
         workers.requeueOrphans(tx);
       });
     },
+    holds: (worker) => options.beats === "none" || beats.holds(worker),
     async claim({ worker, limit }) {
       // Most looks find nothing: they take no write lock.
       const { known, ready } = writer.read(() => ({
@@ -104,11 +106,11 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       const woken = due ? writer.relaxed(wake) : 0;
       return { woken, nextAt: writer.read(() => lanes.nextDue()) };
     },
-    async reap(now) {
-      if (writer.read(() => workers.dead(now, host).length === 0 && !workers.hasOrphans())) return [];
+    async reap(now, scope = "all") {
+      if (writer.read(() => workers.dead(now, host, scope).length === 0 && !workers.hasOrphans())) return [];
       // Two statements on purpose, the workers first: whatever was claimed before a worker is gone is an orphan after.
       return writer.write((tx) => {
-        for (const worker of workers.dead(now, host)) {
+        for (const worker of workers.dead(now, host, scope)) {
           workers.forget(worker);
           if (beats.has(worker)) tx.hint({ kind: "lost", worker });
         }

@@ -47,7 +47,7 @@ describe("the SQLite store in trouble", () => {
   it("refuses a database of a newer agent-runner, of another program, and what is no database", async () => {
     await (await open()).close();
     const sql = new DatabaseSync(path);
-    sql.exec("UPDATE meta SET value = 9999 WHERE key = 'schema_version'");
+    sql.exec("UPDATE meta SET value = 9999");
     sql.close();
     await expect(open()).rejects.toMatchObject(failsWith("store_incompatible"));
 

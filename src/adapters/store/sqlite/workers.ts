@@ -1,4 +1,4 @@
-import type { WorkerInfo } from "../../../contracts/run-store.ts";
+import type { ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import type { Connection } from "./connection.ts";
@@ -13,7 +13,7 @@ export interface Workers {
   markStalled(worker: string, now: number): void;
   forget(worker: string): void;
   /** Ids of the workers that are surely dead. */
-  dead(now: number, host: string): string[];
+  dead(now: number, host: string, scope: ReapScope): string[];
   hasOrphans(): boolean;
   /** Makes every run ready that is held by a worker nobody knows; returns their public ids. */
   requeueOrphans(tx: Transaction): string[];
@@ -54,10 +54,10 @@ export function createWorkers(connection: Connection, lanes: Lanes): Workers {
     beat: (worker, now) => beat(now, worker) > 0,
     markStalled: (worker, now) => void markStalled(now, worker),
     forget: (worker) => void forget(worker),
-    dead: (now, host) =>
+    dead: (now, host, scope) =>
       all()
         .filter((row) => {
-          if (row.beat_at < now - LIMITS.leaseTtlMs) return true;
+          if (scope === "all" && row.beat_at < now - LIMITS.leaseTtlMs) return true;
           return row.host === host && isProcessGone(row.pid, row.process_start);
         })
         .map((row) => row.id),

@@ -3,6 +3,7 @@ import { encode } from "../sql/encode.ts";
 import { toStored, WORKFLOW_COLUMNS, type WorkflowRow } from "../sql/workflow-row.ts";
 import type { Connection } from "./connection.ts";
 import { storeFailure } from "./failures.ts";
+import { createFollowWorkflow } from "./schedules.ts";
 
 export function createWorkflowStore(write: Connection, read: Connection): WorkflowStore {
   const insert = write.run(
@@ -21,6 +22,7 @@ export function createWorkflowStore(write: Connection, read: Connection): Workfl
     `SELECT ${WORKFLOW_COLUMNS} FROM workflow_latest JOIN workflow ON workflow.hash = workflow_latest.hash
      ORDER BY workflow_latest.name`,
   );
+  const follow = createFollowWorkflow(write);
   const guarded = async <T>(work: () => T): Promise<T> => {
     try {
       return work();
@@ -36,6 +38,7 @@ export function createWorkflowStore(write: Connection, read: Connection): Workfl
         write.transaction(() => {
           insert(workflow.hash, workflow.name, encode(workflow), source, origin, savedAt);
           point(workflow.name, workflow.hash);
+          follow(workflow, savedAt);
         }),
       ),
     byHash: (hash) => guarded(() => maybe(byHash(hash))),

@@ -1,0 +1,1 @@
+-- Rates are kept in the process here: one server works on one file.

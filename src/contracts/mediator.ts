@@ -1,0 +1,28 @@
+import type { TaskSpec } from "../domain/task.ts";
+import type { CallRecord } from "./model-gateway.ts";
+
+/** What was made of a text, by whom, and, when it was by rules although a model is configured, why. */
+export interface Mediated<T> {
+  readonly value: T;
+  readonly by: "model" | "rules";
+  /** `provider/model` of the call that was made, whatever came of it; absent when none was. */
+  readonly model?: string;
+  /** Why no model's answer was used. */
+  readonly reason?: string;
+  readonly record?: CallRecord;
+}
+
+/**
+ * Between people's words and the house's: a model does it where one is configured, rules do when it is absent, slow or
+ * wrong. Never rejects and never takes longer than its time limit; after an abort the rules answer at once.
+ */
+export interface Mediator {
+  /** Whether a model is configured; if not, there is nothing that would be worth recording. */
+  readonly hasModel: boolean;
+  readTask(text: string, signal: AbortSignal): Promise<Mediated<TaskSpec>>;
+  /** At most about `maxWords` words. */
+  summarise(
+    text: string,
+    options: { readonly maxWords: number; readonly signal: AbortSignal },
+  ): Promise<Mediated<string>>;
+}
