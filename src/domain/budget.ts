@@ -37,7 +37,7 @@ export interface BudgetSettings {
   readonly estimate: "p95" | "worst";
   /** ms after which a hold that nobody renews is given up. */
   readonly holdMs: number;
-  /** ms for which each call's own entry is kept; what budgets came to is kept for ever. */
+  /** ms for which each call's own entry is kept, and accounts of past windows and of runs that rest. */
   readonly keepMs: number;
 }
 

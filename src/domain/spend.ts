@@ -352,9 +352,10 @@ function move(book: SpendBook, keys: readonly string[], by: Movement): void {
   for (const key of keys) {
     const account: Draft<Account> = { ...accountAt(book, key) };
     account.committed = addMicros(account.committed, by.committed ?? 0);
-    account.held = addMicros(account.held, by.held ?? 0);
-    account.presumed = addMicros(account.presumed, by.presumed ?? 0);
-    account.risk = addMicros(account.risk, by.risk ?? 0);
+    // An account may have been forgotten since; then there is nothing to give back to.
+    account.held = Math.max(0, addMicros(account.held, by.held ?? 0));
+    account.presumed = Math.max(0, addMicros(account.presumed, by.presumed ?? 0));
+    account.risk = Math.max(0, addMicros(account.risk, by.risk ?? 0));
     set(book, account);
   }
 }

@@ -12,7 +12,7 @@ import { SpendDesk } from "../../src/gateway/spend.ts";
 import { budget, settings } from "./world.ts";
 
 /** `SCHEDULES=100000` for the whole proof (about ten minutes on a slow machine). */
-const SCHEDULES = Number(process.env.SCHEDULES ?? 1_500);
+const SCHEDULES = Number(process.env.SCHEDULES ?? 1_000);
 const HOLD_MS = 3_000;
 const DAY_MS = 86_400_000;
 const START = Date.UTC(2026, 10, 21, 23, 59, 50);

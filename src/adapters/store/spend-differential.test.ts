@@ -14,7 +14,7 @@ import { openPostgresStore } from "./postgres/open.ts";
 import { openSqliteStore } from "./sqlite/open.ts";
 
 /** Batches of each database, of the same sequence; more with `DIFFERENTIAL=…`. */
-const BATCHES = Number(process.env.DIFFERENTIAL ?? 400);
+const BATCHES = Number(process.env.DIFFERENTIAL ?? 250);
 
 type Deed =
   | { readonly kind: "apply"; readonly ops: readonly SpendOp[] }
