@@ -285,6 +285,7 @@ function desk(sqlite: SqliteStore, budgets: readonly Budget[]): SpendDesk {
       atCap: "finish",
       estimate: "p95",
       holdMs: 60_000,
+      keepMs: 86_400_000,
     }),
     random: Math.random,
     clock: systemClock,

@@ -8,7 +8,8 @@ CREATE TABLE spend_account (
   held      bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
   presumed  bigint NOT NULL DEFAULT 0 CHECK (presumed >= 0),
   risk      bigint NOT NULL DEFAULT 0 CHECK (risk >= 0),
-  warned    boolean NOT NULL DEFAULT false
+  warned    boolean NOT NULL DEFAULT false,
+  changed_at bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 CREATE TRIGGER spend_is_never_taken_back BEFORE UPDATE ON spend_account FOR EACH ROW
@@ -41,6 +42,7 @@ CREATE TABLE spend (
 );
 
 CREATE INDEX spend_by_expiry ON spend (expires_at, id) WHERE state = 'held';
+CREATE INDEX spend_by_death ON spend (expires_at, id) WHERE state = 'expired';
 CREATE INDEX spend_by_time ON spend (at);
 CREATE INDEX spend_by_tenant ON spend (tenant, at);
 CREATE INDEX spend_by_path ON spend (path) WHERE path <> '';

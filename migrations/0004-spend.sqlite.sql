@@ -7,7 +7,8 @@ CREATE TABLE spend_account (
   held      INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
   presumed  INTEGER NOT NULL DEFAULT 0 CHECK (presumed >= 0),
   risk      INTEGER NOT NULL DEFAULT 0 CHECK (risk >= 0),
-  warned    INTEGER NOT NULL DEFAULT 0 CHECK (warned IN (0, 1))
+  warned    INTEGER NOT NULL DEFAULT 0 CHECK (warned IN (0, 1)),
+  changed_at INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER spend_is_never_taken_back BEFORE UPDATE ON spend_account
@@ -40,6 +41,7 @@ CREATE TABLE spend (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX spend_by_expiry ON spend (expires_at, id) WHERE state = 'held';
+CREATE INDEX spend_by_death ON spend (expires_at, id) WHERE state = 'expired';
 CREATE INDEX spend_by_time ON spend (at);
 CREATE INDEX spend_by_tenant ON spend (tenant, at);
 CREATE INDEX spend_by_path ON spend (path) WHERE path <> '';

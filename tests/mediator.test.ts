@@ -48,7 +48,7 @@ function mediatorWith(model: string, of: { readonly host?: string; readonly time
 const { signal } = new AbortController();
 
 test("a local model reads a task over Ollama's own protocol, in JSON mode", async () => {
-  const read = await mediatorWith("reader").readTask(TEXT, signal);
+  const read = await mediatorWith("reader").readTask(TEXT, { signal });
   expect(read).toMatchObject({
     by: "model",
     model: "ollama/reader",
@@ -68,7 +68,7 @@ test.each([
 ])("rules read it when %s at %s does not help, and it is said that %s", async (model, host, reason) => {
   const timeoutMs = model === "fault-hang" ? 200 : 20_000;
   const mediator = mediatorWith(model, { timeoutMs, ...(host === undefined ? {} : { host }) });
-  const read = await mediator.readTask(TEXT, signal);
+  const read = await mediator.readTask(TEXT, { signal });
   expect(read).toMatchObject({
     by: "rules",
     reason: expect.stringContaining(reason),

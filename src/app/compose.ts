@@ -28,16 +28,19 @@ import type { RunRequest } from "../domain/fact.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { authorizeByRisk } from "../engine/authorize.ts";
 import type { EngineParts } from "../engine/parts.ts";
+import { accountant } from "../engine/services/accountant.ts";
 import { collector } from "../engine/services/collector.ts";
 import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
 import { createMediator } from "../gateway/mediator.ts";
+import { SpendDesk } from "../gateway/spend.ts";
 import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
+import { type BudgetBook, openBudgets } from "./budgets.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
@@ -71,7 +74,8 @@ export async function compose(config: Config, options: ComposeOptions = {}): Pro
   const database = await openDatabase(config, log);
   const live = new RelayedLive({ local: createLive(), relay: database.live, clock: database.clock, log });
   try {
-    return await furnish(config, options, { log, database, live, redactor });
+    const money = await openDesk(config, { log, database });
+    return await furnish(config, options, { log, database, live, redactor, ...money });
   } catch (error) {
     live.close();
     await database.close();
@@ -84,12 +88,37 @@ interface Ground {
   readonly database: Database;
   readonly live: RelayedLive;
   readonly redactor: Redactor;
+  readonly budgets: BudgetBook;
+  readonly spendDesk: SpendDesk;
+}
+
+/** Where calls to models are paid for; a budgets file that is wrong is told now, not at the first call. */
+async function openDesk(
+  config: Config,
+  { log, database }: Pick<Ground, "log" | "database">,
+): Promise<Pick<Ground, "budgets" | "spendDesk">> {
+  const budgets = await openBudgets(config.budgetsFile);
+  const spendDesk = new SpendDesk({
+    ledger: database.spend,
+    settings: () => budgets.current,
+    clock: database.clock,
+    random: Math.random,
+    defer: (run) => void setImmediate(run),
+    onProblem: (problem) => log.warn({ problem }, "spending is not booked as it should be"),
+  });
+  return { budgets, spendDesk };
 }
 
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
   const { log, database, redactor } = ground;
   const { clock } = database;
-  const modelParts = { clock, random: Math.random, providers: options.providers ?? [], redactor };
+  const modelParts = {
+    clock,
+    random: Math.random,
+    providers: options.providers ?? [],
+    redactor,
+    spend: ground.spendDesk,
+  };
   const gateway = await createModels(config, modelParts);
   const { mediatorModel, mediatorMs } = config;
   const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
@@ -153,10 +182,22 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     log,
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
-    houseChores: [scheduling(database, engine, operations)],
-    reloadables: [logLevel(log), front.rules, modelSettings(gateway, modelParts)],
+    houseChores: [scheduling(database, engine, operations), accounting(ground)],
+    reloadables: [logLevel(log), front.rules, budgetsOf(ground), modelSettings(gateway, modelParts)],
   });
   return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+}
+
+function accounting({ database, log, budgets }: Ground): Chore {
+  const keepMs = () => budgets.current.keepMs;
+  return accountant({ clock: database.clock, log, ledger: database.spend, keepMs });
+}
+
+function budgetsOf({ budgets }: Ground): Reloadable {
+  return {
+    settings: ["AGENT_RUNNER_BUDGETS"],
+    prepare: (config) => budgets.prepare(config.budgetsFile),
+  };
 }
 
 function scheduling(database: Database, engine: EngineParts, operations: Parts): Chore {
@@ -237,6 +278,7 @@ function operationsOf(of: {
     gateway: of.gateway,
     mediator: of.mediator,
     live: of.ground.live,
+    spend: { ledger: of.ground.database.spend, settings: () => of.ground.budgets.current },
     redactor: of.ground.redactor,
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
@@ -309,6 +351,7 @@ function houseOf(of: {
     await life.stop();
     await of.contexts.close();
     ground.live.close();
+    await ground.spendDesk.flush();
     await ground.database.close();
   };
   return {

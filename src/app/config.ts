@@ -33,6 +33,8 @@ export interface Config {
   readonly routing: RoutingSettings;
   /** Absolute path of the models file; `null` when none is set. */
   readonly modelsFile: string | null;
+  /** Absolute path of the budgets file; `null` when none is set. */
+  readonly budgetsFile: string | null;
   /** `provider/model` that is asked when a free request may be for several workflows; `null` when none is. */
   readonly intentModel: string | null;
   /** `provider/model`, or several, that reads loosely written tasks and sums texts up; `null`: rules do. */
@@ -178,6 +180,7 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_REGIONS: regions.optional(),
   AGENT_RUNNER_MODEL_AFTER_CONTENT: z.enum(["terminate", "continue"]).optional(),
   AGENT_RUNNER_MODELS: z.string().min(1).optional(),
+  AGENT_RUNNER_BUDGETS: z.string().min(1).optional(),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
   AGENT_RUNNER_MEDIATOR_TIMEOUT: duration.default(LIMITS.mediatorMs),
   AGENT_RUNNER_LOG: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
@@ -238,6 +241,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     stageModels: stageModels.value,
     routing: routingFrom(read),
     modelsFile: read.AGENT_RUNNER_MODELS === undefined ? null : resolve(read.AGENT_RUNNER_MODELS),
+    budgetsFile: read.AGENT_RUNNER_BUDGETS === undefined ? null : resolve(read.AGENT_RUNNER_BUDGETS),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,
     mediatorModel: mediatorModel.value,
     mediatorMs: read.AGENT_RUNNER_MEDIATOR_TIMEOUT,

@@ -42,6 +42,8 @@ export interface StartOptions {
   /** For whom; the tenant `default` when absent. */
   readonly tenant?: string;
   readonly principal?: string;
+  /** What the run and all that it starts may spend; dollars as `$2` or `0.50`. */
+  readonly budget?: { readonly cost: string | number };
 }
 
 /** agent-runner inside your own process. What fails rejects with a `FailureError` whose `failure` has code and remedy. */

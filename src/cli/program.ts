@@ -23,6 +23,7 @@ import { addRun } from "./commands/run.ts";
 import { addRuns } from "./commands/runs.ts";
 import { addSchedules } from "./commands/schedules.ts";
 import { addShow } from "./commands/show.ts";
+import { addSpend } from "./commands/spend.ts";
 import { addStart } from "./commands/start.ts";
 import { addTask } from "./commands/task.ts";
 import { addUpload } from "./commands/upload.ts";
@@ -58,6 +59,7 @@ const COMMANDS = [
   addAgents,
   addProviders,
   addModels,
+  addSpend,
   addBench,
   addContext,
   addDb,

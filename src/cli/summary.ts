@@ -1,5 +1,6 @@
 import { formatDuration } from "../base/duration.ts";
 import { isJsonObject, type Json } from "../base/json.ts";
+import { formatUsd, MICROS_PER_USD } from "../domain/money.ts";
 import type { RunDetail } from "../http/api.ts";
 import type { Evidence } from "./evidence.ts";
 import { remedyOf, type Terminal, table } from "./terminal.ts";
@@ -33,6 +34,8 @@ export function summaryText(terminal: Terminal, detail: RunDetail, evidence: Evi
   if (detail.artifacts.length > 0) parts.push(artifactsText(terminal, detail));
   const usage = usageText(detail);
   if (usage !== "") parts.push(usage);
+  const budget = budgetText(detail);
+  if (budget !== "") parts.push(budget);
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
@@ -125,6 +128,17 @@ function outputsText(output: Json): string {
     oneLine(typeof value === "string" ? value : JSON.stringify(value), VALUE_CHARS),
   ]);
   return rows.length === 0 ? "" : `outputs\n${indent(table(rows))}`;
+}
+
+export function budgetText({ budget }: Pick<RunDetail, "budget">): string {
+  const { limit_usd: limit, left_usd: left, spent_usd: spent, held_usd: held } = budget;
+  if (limit === null || left === null) return "";
+  const underWay = held > 0 ? `, ${dollars(held)} held` : "";
+  return `budget  ${dollars(spent)} of ${dollars(limit)} spent${underWay}, ${dollars(left)} left`;
+}
+
+function dollars(usd: number): string {
+  return formatUsd(Math.round(usd * MICROS_PER_USD));
 }
 
 export function usageText(detail: RunDetail): string {

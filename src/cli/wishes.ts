@@ -7,15 +7,18 @@ interface Wishes {
   readonly startBy?: string;
   readonly class?: string;
   readonly priority?: number;
+  /** US dollars, as written. */
+  readonly budget?: string;
 }
 
 /** As fields of a request, without what was left open. */
-export function wishesOf({ title, deadline, startBy, class: name, priority }: Wishes): JsonObject {
+export function wishesOf({ title, deadline, startBy, class: name, priority, budget }: Wishes): JsonObject {
   return {
     ...(title === undefined ? {} : { title }),
     ...(deadline === undefined ? {} : { deadline }),
     ...(startBy === undefined ? {} : { start_by: startBy }),
     ...(name === undefined ? {} : { class: name }),
     ...(priority === undefined ? {} : { priority }),
+    ...(budget === undefined ? {} : { budget: { cost: budget } }),
   };
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Json, JsonObject } from "../base/json.ts";
 import type { ApprovalAnswer, ApprovalRequest } from "../domain/approval.ts";
 import type { Artifact } from "../domain/artifact.ts";
+import type { Payer } from "../domain/budget.ts";
 import type { EffectClass } from "../domain/effect.ts";
 import type { Failure, Result } from "../domain/errors.ts";
 import type { Fact } from "../domain/fact.ts";
@@ -28,6 +29,8 @@ export interface ActionContext {
     readonly tenant: string;
     readonly title: string;
     readonly inputs: Json;
+    /** Whose budgets hold for what it does. */
+    readonly payer: Payer;
   };
   readonly step: { readonly id: string; readonly attempt: number };
   /** Aborted on cancel, timeout, lost lease. */

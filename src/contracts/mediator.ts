@@ -1,3 +1,4 @@
+import type { Payer } from "../domain/budget.ts";
 import type { TaskSpec } from "../domain/task.ts";
 import type { CallRecord } from "./model-gateway.ts";
 
@@ -12,6 +13,12 @@ export interface Mediated<T> {
   readonly record?: CallRecord;
 }
 
+export interface MediatorOptions {
+  readonly signal: AbortSignal;
+  /** Whose budgets hold for a model's call; absent: only everybody's. */
+  readonly payer?: Payer;
+}
+
 /**
  * Between people's words and the house's: a model does it where one is configured, rules do when it is absent, slow or
  * wrong. Never rejects and never takes longer than its time limit; after an abort the rules answer at once.
@@ -19,10 +26,10 @@ export interface Mediated<T> {
 export interface Mediator {
   /** Whether a model is configured; if not, there is nothing that would be worth recording. */
   readonly hasModel: boolean;
-  readTask(text: string, signal: AbortSignal): Promise<Mediated<TaskSpec>>;
+  readTask(text: string, options: MediatorOptions): Promise<Mediated<TaskSpec>>;
   /** At most about `maxWords` words. */
   summarise(
     text: string,
-    options: { readonly maxWords: number; readonly signal: AbortSignal },
+    options: MediatorOptions & { readonly maxWords: number },
   ): Promise<Mediated<string>>;
 }

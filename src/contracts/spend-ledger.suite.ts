@@ -260,6 +260,23 @@ export function spendLedgerSuite(maker: LedgerMaker): void {
       expect(await account()).toMatchObject({ committed: 10, held: 5 });
     });
 
+    it("forgets accounts of runs and windows that rest for long, and no others", async () => {
+      const day = cap(100, { window: "day" });
+      const run = cap(100, { scope: "run", name: "run_a" });
+      await under.spend.apply([
+        settle("a", 5, { allowances: [cap(100), day, run, TENANT] }),
+        reserve("b", 5, { allowances: [cap(100, { scope: "run", name: "run_b" })], holdMs: 9 * HOLD_MS }),
+      ]);
+      const keys = async () => {
+        const all = await under.spend.accountsFrom({ prefix: "", after: null, limit: 9 });
+        return all.map(({ key }) => key.split("|").slice(0, 2).join("|"));
+      };
+      await under.spend.prune(clock.now(), 10);
+      expect(await keys()).toHaveLength(5);
+      await under.spend.prune(clock.now() + 1, 10);
+      expect(await keys()).toEqual(["global:*|total", "run:run_b|total", "tenant:acme|total"]);
+    });
+
     it("has the database's clock", async () => {
       expect(await under.spend.now()).toBe(clock.now());
     });

@@ -42,7 +42,7 @@ export interface SpendLedger {
   apply(batch: readonly SpendOp[]): Promise<readonly SpendAnswer[]>;
   /** Gives up holds whose time is over, up to `limit`; returns how many. */
   sweep(limit: number): Promise<number>;
-  /** Those that exist of the given keys. */
+  /** Those that exist of the given keys; one that counts nothing yet is the same as none. */
   accounts(keys: readonly string[]): Promise<readonly Account[]>;
   /** Accounts whose key begins so, in order, after `after`. */
   accountsFrom(query: {
@@ -60,6 +60,9 @@ export interface SpendLedger {
   }): Promise<readonly number[]>;
   /** The database's clock, ms since the epoch: windows go by it. */
   now(): Promise<number>;
-  /** Deletes up to `limit` settled entries that ended before `before`; accounts keep what they came to. Returns how many. */
+  /**
+   * Deletes up to `limit` settled entries that ended before `before`, and as many expired ones that nobody settled since,
+   * and returns how many; with them as many accounts of runs and of windows on which nothing was booked since, and nothing is held. Total accounts of others stay for ever.
+   */
   prune(before: number, limit: number): Promise<number>;
 }

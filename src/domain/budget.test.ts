@@ -9,6 +9,7 @@ import {
   matchesModel,
   NOBODY,
   type Payer,
+  readAccountKey,
   resetOf,
   startOf,
 } from "./budget.ts";
@@ -119,6 +120,17 @@ describe("where a call is booked", () => {
     const named = accountKey(allowance({ scope: "tenant", name: "a|day|*|2026-11-21" }), NOW);
     expect(named).not.toBe(accountKey(allowance({ scope: "tenant", name: "a", window: "day" }), NOW));
     expect(accountKey(allowance({ name: "\ud800" }), NOW)).toBe("global:%EF%BF%BD|total|*");
+  });
+
+  it("is read back, when it is of this window", () => {
+    const day = allowance({ scope: "tenant", name: "a|b", window: "day", models: "p/*" });
+    const read = { scope: "tenant", name: "a|b", window: "day", models: "p/*" };
+    expect(readAccountKey(accountKey(day, NOW), NOW)).toEqual(read);
+    expect(readAccountKey(accountKey(day, NOW), NOW + 86_400_000)).toBeNull();
+    expect(readAccountKey("global:*|total|*", NOW)).toMatchObject({ scope: "global", models: null });
+    for (const key of ["", "planet:x|total|*", "global:*|year|*", "global:*|total"]) {
+      expect(readAccountKey(key, NOW)).toBeNull();
+    }
   });
 
   it("begins and ends with its window", () => {

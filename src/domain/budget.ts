@@ -37,7 +37,20 @@ export interface BudgetSettings {
   readonly estimate: "p95" | "worst";
   /** ms after which a hold that nobody renews is given up. */
   readonly holdMs: number;
+  /** ms for which each call's own entry is kept, and accounts of past windows and of runs that rest. */
+  readonly keepMs: number;
 }
+
+/** Without a budgets file: nothing is limited but runs that bring a budget of their own. */
+export const NO_BUDGETS: BudgetSettings = {
+  budgets: [],
+  unknownPrice: "deny",
+  onRefusal: "cheaper",
+  atCap: "finish",
+  estimate: "p95",
+  holdMs: 60_000,
+  keepMs: 90 * 86_400_000,
+};
 
 /** Who pays for a call. */
 export interface Payer {
@@ -85,7 +98,8 @@ export function matchesModel(pattern: string | null, model: string): boolean {
   return pattern.endsWith("*") ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
 }
 
-function tighter(one: number | null, other: number | null): number | null {
+/** Of two caps the one that holds; `null` is none. */
+export function tighter(one: number | null, other: number | null): number | null {
   return one === null || other === null ? (one ?? other) : Math.min(one, other);
 }
 
@@ -156,6 +170,28 @@ export function resetOf({ window }: Pick<Budget, "window">, now: number): number
 export function startOf({ window }: Pick<Budget, "window">, now: number): number {
   if (window === "total") return 0;
   return (window === "day" ? utcDay(now) : utcMonth(now)).startsAt;
+}
+
+/** What an account's key says: whose it is, and of which window. */
+export interface AccountName {
+  readonly scope: BudgetScope;
+  readonly name: string;
+  readonly window: BudgetWindow;
+  readonly models: string | null;
+}
+
+/** `null` for a key that is not ours, or of a window that is not the one of `now`. */
+export function readAccountKey(key: string, now: number): AccountName | null {
+  const [whose = "", window = "", models = ""] = key.split("|");
+  const colon = whose.indexOf(":");
+  const scope = BUDGET_SCOPES.find((one) => one === whose.slice(0, colon));
+  const known = BUDGET_WINDOWS.find((one) => one === window);
+  if (scope === undefined || known === undefined) return null;
+  const name = decodeURIComponent(whose.slice(colon + 1));
+  const pattern = decodeURIComponent(models);
+  const read = { scope, name, window: known, models: pattern === EVERYONE ? null : pattern };
+  const current = accountKey({ ...read, hardMicros: null, softMicros: null }, now);
+  return current === key ? read : null;
 }
 
 /** `the day's budget of tenant acme for anthropic/*`. */

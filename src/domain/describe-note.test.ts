@@ -24,6 +24,7 @@ describe("what a step's notes say to people", () => {
     ["gates_definition_changed", { file: "g.yaml" }, "the change touches g.yaml, which defines the gates"],
     ["gates_wrote", {}, "the gates wrote files, so they judge once more"],
     ["agent_warned", { text: "half of the turns are used" }, "warned: half of the turns are used"],
+    ["budget_warned", { text: "the budget has passed $1.00" }, "budget: the budget has passed $1.00"],
     ["call_refused", { tool: "bash", reason: "no" }, "bash refused: no"],
     ["reply_heard", { from: "ada" }, "heard what ada said"],
     ["context_compacted", {}, "the history was compacted"],

@@ -23,6 +23,8 @@ export function describeNote(name: string, data: JsonObject): string {
       return "the gates wrote files, so they judge once more";
     case "agent_warned":
       return `warned: ${text(data.text)}`;
+    case "budget_warned":
+      return `budget: ${text(data.text)}`;
     case "call_refused":
       return `${text(data.tool)} refused: ${text(data.reason)}`;
     case "reply_heard":

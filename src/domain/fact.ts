@@ -42,6 +42,10 @@ export interface RunRequest {
   readonly sla?: Sla;
   /** At most one of a key. */
   readonly slots?: readonly Slot[];
+  /** What it and all that it starts may spend, in micro-dollars; absent means that it has no budget of its own. */
+  readonly budgetMicros?: number;
+  /** The runs it was started from, the first of them first, each with its own budget. */
+  readonly lineage?: readonly { readonly run: string; readonly budgetMicros: number | null }[];
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Allowance, accountKey, type Payer, type Refusal, resetOf } from "./budget.ts";
 import { addMicros } from "./money.ts";
+import { pathOf } from "./payer.ts";
 
 // The ledger's rules, the same whatever it is stored in. Money moves one way only: reserved, then settled with what
 // was billed, or expired when nobody came back. What is committed never shrinks.
@@ -151,7 +152,7 @@ export function subjectOf(
   return {
     tenant: payer.tenant ?? "",
     user: payer.user ?? "",
-    path: payer.runs.map((run) => run.id).join("/"),
+    path: pathOf(payer),
     ...call,
   };
 }
@@ -264,7 +265,7 @@ function settle(book: SpendBook, op: Settle, now: number): SpendAnswer {
   move(book, accounts, { ...gone, committed: op.micros });
   put(book, {
     id: op.id,
-    subject: op.subject,
+    subject: entry?.subject ?? op.subject,
     state: "settled",
     accounts,
     reserved: entry?.reserved ?? 0,
@@ -351,9 +352,10 @@ function move(book: SpendBook, keys: readonly string[], by: Movement): void {
   for (const key of keys) {
     const account: Draft<Account> = { ...accountAt(book, key) };
     account.committed = addMicros(account.committed, by.committed ?? 0);
-    account.held = addMicros(account.held, by.held ?? 0);
-    account.presumed = addMicros(account.presumed, by.presumed ?? 0);
-    account.risk = addMicros(account.risk, by.risk ?? 0);
+    // An account may have been forgotten since; then there is nothing to give back to.
+    account.held = Math.max(0, addMicros(account.held, by.held ?? 0));
+    account.presumed = Math.max(0, addMicros(account.presumed, by.presumed ?? 0));
+    account.risk = Math.max(0, addMicros(account.risk, by.risk ?? 0));
     set(book, account);
   }
 }

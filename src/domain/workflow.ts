@@ -60,6 +60,8 @@ export interface Workflow {
   /** Name → expression; evaluated when the run completes. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** What one of its runs may spend, in micro-dollars; a run may be given less, never more. */
+  readonly budgetMicros?: number;
   readonly maxParallel: number;
   /** Labels that a worker must all have; absent means any worker. */
   readonly runsOn?: readonly string[];

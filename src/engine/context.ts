@@ -4,6 +4,7 @@ import type { ActionContext } from "../contracts/action.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
 import type { Wait } from "../domain/outcome.ts";
+import { lineageBelow, payerOf } from "../domain/payer.ts";
 import { hasRunEnded } from "../domain/run.ts";
 import type { StepState } from "../domain/state.ts";
 import { Rest } from "./ends.ts";
@@ -21,6 +22,7 @@ export function createContext(scope: OnceScope): ActionContext {
       tenant: request.tenant,
       title: request.title,
       inputs: request.inputs,
+      payer: payerOf(journal.claim.run, request),
     },
     step: { id: step, attempt },
     signal,
@@ -116,7 +118,13 @@ async function startChild(
   if (!prepared.ok) throw new FailureError(prepared.failure);
   const at = parts.clock.now();
   const id = newId("run", at, parts.random);
-  const request = { ...prepared.value, parent: { run: journal.claim.run, step, depth } };
+  const request = {
+    ...prepared.value,
+    parent: { run: journal.claim.run, step, depth },
+    // What a child spends is spent by those above it too.
+    lineage: lineageBelow(journal.claim.run, parent),
+    ...(parent.principal !== undefined && { principal: parent.principal }),
+  };
   await journal.record([{ kind: "child_started", step, key: childKey, run: id, workflow: child.workflow }], {
     children: [{ id, request, idempotency: null, at }],
   });

@@ -49,7 +49,7 @@ function setUp(says: Says | readonly Says[], timeoutMs = 5_000) {
     random: () => 0.5,
   });
   const mediator = createMediator({ gateway, clock, use: "ollama/q", timeoutMs });
-  const readTask = (text = TEXT) => clock.run(mediator.readTask(text, signal));
+  const readTask = (text = TEXT) => clock.run(mediator.readTask(text, { signal }));
   const summarise = (text: string, maxWords = 50) =>
     clock.run(mediator.summarise(text, { maxWords, signal }));
   return { mediator, clock, asked, readTask, summarise };
@@ -140,10 +140,10 @@ describe("readTask", () => {
   test("is never longer than its time limit, and an abort ends it at once", async () => {
     const { clock, mediator } = setUp("nothing", 7_000);
     const started = clock.now();
-    await clock.run(mediator.readTask(TEXT, signal));
+    await clock.run(mediator.readTask(TEXT, { signal }));
     expect(clock.now() - started).toBe(7_000);
     const stop = new AbortController();
-    const read = mediator.readTask(TEXT, stop.signal);
+    const read = mediator.readTask(TEXT, { signal: stop.signal });
     stop.abort();
     expect(await read).toMatchObject({ by: "rules", reason: expect.stringMatching(/canceled/) });
     expect(clock.now() - started).toBe(7_000);
@@ -154,7 +154,7 @@ describe("readTask", () => {
     const call = () => Promise.reject(new Error("asked"));
     const mediator = createMediator({ gateway: { call }, clock, use: null, timeoutMs: 1 });
     expect(mediator.hasModel).toBe(false);
-    expect(await mediator.readTask(TEXT, signal)).toEqual({
+    expect(await mediator.readTask(TEXT, { signal })).toEqual({
       value: readTaskText(TEXT),
       by: "rules",
       reason: "no mediator model is configured",

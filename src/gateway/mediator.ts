@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { JsonObject } from "../base/json.ts";
 import { clip, slug } from "../base/text.ts";
-import type { Mediated, Mediator } from "../contracts/mediator.ts";
+import type { Mediated, Mediator, MediatorOptions } from "../contracts/mediator.ts";
 import type { CallRecord, GatewayRequest, GatewayResult, ModelGateway } from "../contracts/model-gateway.ts";
 import { digestText } from "../domain/digest-text.ts";
 import type { TaskSpec } from "../domain/task.ts";
@@ -70,11 +70,11 @@ export function createMediator(parts: MediatorParts): Mediator {
   const tasks = new Map<string, Mediated<TaskSpec>>();
   return {
     hasModel: parts.use !== null,
-    async readTask(text, signal) {
+    async readTask(text, options) {
       const known = tasks.get(text);
       if (known !== undefined) return known;
       const read = await mediate(parts, {
-        signal,
+        ...options,
         byRules: () => readTaskText(text),
         request: {
           system: TASK_SYSTEM,
@@ -91,9 +91,9 @@ export function createMediator(parts: MediatorParts): Mediator {
       tasks.set(text, again);
       return read;
     },
-    summarise: (text, { maxWords, signal }) =>
+    summarise: (text, { maxWords, ...options }) =>
       mediate(parts, {
-        signal,
+        ...options,
         byRules: () => digestText(text, maxWords * CHARS_PER_WORD),
         request: {
           system: SUMMARY_SYSTEM(maxWords),
@@ -110,8 +110,7 @@ type Understood<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reason: string };
 
-interface Order<T> {
-  readonly signal: AbortSignal;
+interface Order<T> extends MediatorOptions {
   readonly request: Pick<GatewayRequest, "system" | "messages" | "maxOutputTokens" | "json">;
   readonly byRules: () => T;
   readonly understand: (said: string) => Understood<T>;
@@ -144,14 +143,14 @@ function nameOf(record: CallRecord): string {
 async function ask<T>(
   parts: MediatorParts,
   use: string,
-  { request, signal }: Order<T>,
+  { request, signal, payer }: Order<T>,
 ): Promise<{ readonly answer: GatewayResult; readonly late: boolean }> {
   const limit = new AbortController();
   const cancel = parts.clock.after(parts.timeoutMs, () => limit.abort());
   try {
     const answer = await parts.gateway.call(
       { ...request, use, stage: "summarise", tools: [], temperature: 0 },
-      { signal: AbortSignal.any([signal, limit.signal]) },
+      { signal: AbortSignal.any([signal, limit.signal]), ...(payer !== undefined && { payer }) },
     );
     return { answer, late: !answer.ok && limit.signal.aborted };
   } finally {

@@ -11,5 +11,6 @@ export * from "./api/queue.ts";
 export * from "./api/runs.ts";
 export * from "./api/schedules.ts";
 export * from "./api/shared.ts";
+export * from "./api/spend.ts";
 export * from "./api/tasks.ts";
 export * from "./api/workers.ts";

@@ -11,6 +11,7 @@ import type { Glance } from "../operations/admission/glance.ts";
 import type { RunDetail as Detail } from "../operations/runs/run-detail.ts";
 import type * as api from "./api.ts";
 import { moment, momentOrNull } from "./moments.ts";
+import { presentRunBudget } from "./present-money.ts";
 import { presentSla } from "./present-queue.ts";
 
 /** Domain → wire. The only place that knows both spellings. */
@@ -46,7 +47,7 @@ export function presentRun(run: RunSummary, seen: Glance): api.Run {
   return { ...presentListedRun(run, seen), output: run.output };
 }
 
-export function presentDetail({ run, view }: Detail, seen: Glance): api.RunDetail {
+export function presentDetail({ run, view, budget }: Detail, seen: Glance): api.RunDetail {
   return {
     ...presentRun(run, seen),
     principal: view.request.principal ?? null,
@@ -63,6 +64,7 @@ export function presentDetail({ run, view }: Detail, seen: Glance): api.RunDetai
       ...presentUse(view.usage),
       by_model: view.usage.byModel.map((use) => ({ model: use.model, stage: use.stage, ...presentUse(use) })),
     },
+    budget: presentRunBudget(budget),
     progress: presentProgress(view),
   };
 }

@@ -9,6 +9,7 @@ import { queueRoutes } from "./routes/queue.ts";
 import { runMessageRoutes } from "./routes/run-messages.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
+import { spendRoutes } from "./routes/spend.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import { workflowRoutes } from "./routes/workflows.ts";
@@ -24,6 +25,7 @@ const FAMILIES = [
   workflowRoutes,
   catalogRoutes,
   queueRoutes,
+  spendRoutes,
   scheduleRoutes,
   workerRoutes,
   healthRoutes,

@@ -11,8 +11,10 @@ import type { Metrics } from "../contracts/metrics.ts";
 import type { ModelGateway } from "../contracts/model-gateway.ts";
 import type { RunReader, RunStore } from "../contracts/run-store.ts";
 import type { ScheduleStore } from "../contracts/schedule-store.ts";
+import type { SpendLedger } from "../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../contracts/workflow-store.ts";
 import type { AgentSpec } from "../domain/agent.ts";
+import type { BudgetSettings } from "../domain/budget.ts";
 import type { Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
 import type { Expressions, Workflow } from "../domain/workflow.ts";
@@ -50,6 +52,11 @@ export interface Parts {
   /** Reads loosely written tasks; without one rules do. */
   readonly mediator?: Mediator;
   readonly live: Pick<Live, "subscribe">;
+  readonly spend: {
+    readonly ledger: Pick<SpendLedger, "spent" | "accounts" | "accountsFrom" | "now">;
+    /** As they hold now. */
+    readonly settings: () => BudgetSettings;
+  };
   /** Keeps secrets out of events that are shown; without one they are shown as they are. */
   readonly redactor?: Redactor;
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */

@@ -97,6 +97,7 @@ export function settings(budgets: readonly Budget[], over: Partial<BudgetSetting
     atCap: "finish",
     estimate: "p95",
     holdMs: 60_000,
+    keepMs: 86_400_000,
     ...over,
   };
 }

@@ -20,6 +20,7 @@ import { commit, worker } from "../../src/contracts/run-store-suite/fixtures.sui
 import { type AdmissionRules, DEFAULT_RULES } from "../../src/domain/admission-rules.ts";
 import type { AgentSpec } from "../../src/domain/agent.ts";
 import type { Artifact } from "../../src/domain/artifact.ts";
+import { NO_BUDGETS } from "../../src/domain/budget.ts";
 import type { FactBody } from "../../src/domain/fact.ts";
 import { Desk, type DeskEvent } from "../../src/operations/admission/desk.ts";
 import type { Parts, Probe } from "../../src/operations/parts.ts";
@@ -175,6 +176,7 @@ export async function openHouse(
       ],
     },
     live,
+    spend: { ledger: sqlite.spend, settings: () => NO_BUDGETS },
     fleet: sqlite.fleet,
     leaders: sqlite.leaders,
     probes,

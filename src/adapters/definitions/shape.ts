@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LIMITS } from "../../domain/limits.ts";
+import { parseUsd } from "../../domain/money.ts";
 import { CATCH_UP, OVERLAP } from "../../domain/schedule.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
 
@@ -25,6 +26,12 @@ const count = (expected: string, max: number) =>
 /** Anything that YAML can say. */
 const json = z.unknown();
 const jsonObject = z.record(z.string(), json, want("a mapping"));
+
+const MONEY = "US dollars, such as $2 or 0.50";
+/** Written as dollars; read with `parseUsd`. */
+export const money = z
+  .union([z.string(want(MONEY)), z.number(want(MONEY))], want(MONEY))
+  .refine((written) => parseUsd(written) !== null, want(MONEY));
 
 const expression = z
   .union([z.string(), z.boolean(), z.number()], want("an expression, with or without `${{ }}`"))
@@ -219,6 +226,13 @@ export const workflowShape = z.strictObject(
     }),
     outputs: outputs.optional(),
     timeout: duration.optional().meta({ description: "The longest the whole run may take." }),
+    budget: z
+      .union(
+        [money, z.strictObject({ cost: money }, want("US dollars, or a mapping with `cost`"))],
+        want(MONEY),
+      )
+      .optional()
+      .meta({ description: "What one run and all that it starts may spend; a run may be given less." }),
     max_parallel: count("how many steps at the same time, from 1", LIMITS.runParallelSteps)
       .optional()
       .meta({ description: `Steps performed at the same time; ${LIMITS.runParallelSteps}.` }),

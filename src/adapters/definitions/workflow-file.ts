@@ -5,6 +5,7 @@ import type { Diagnostic, Parsed } from "../../contracts/definitions.ts";
 import { ERRORS, type ErrorCode, failure } from "../../domain/errors.ts";
 import { ancestors, checkGraph } from "../../domain/graph.ts";
 import { LIMITS } from "../../domain/limits.ts";
+import { parseUsd } from "../../domain/money.ts";
 import { collectExpressions, type References } from "../../domain/template.ts";
 import type { Expressions, Workflow } from "../../domain/workflow.ts";
 import { checkExpression, type Known } from "./expression-check.ts";
@@ -125,6 +126,7 @@ function readWorkflow(
     inputs: inputs?.schema ?? NO_INPUTS,
     outputs: Object.fromEntries(outputs.map(({ name, bare }) => [name, bare.expression])),
     ...(shape.timeout === undefined ? {} : { timeoutMs: milliseconds(shape.timeout) }),
+    ...budgetOf(shape.budget),
     maxParallel: shape.max_parallel ?? LIMITS.runParallelSteps,
     ...placementFields(shape),
     steps: specs,
@@ -167,6 +169,12 @@ function checkConcurrency(
     }
     checkExpression({ expression: found.expression, path, at: found.offset, also: [] }, known, report);
   }
+}
+
+function budgetOf(written: WorkflowShape["budget"]): Pick<Workflow, "budgetMicros"> {
+  if (written === undefined) return {};
+  const micros = parseUsd(typeof written === "object" ? written.cost : written);
+  return micros === null ? {} : { budgetMicros: micros };
 }
 
 /** The hash covers the meaning, not the writing: comments, order of keys and short forms do not change it. */

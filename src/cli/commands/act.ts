@@ -23,6 +23,8 @@ interface Options extends Omit<InputOptions, "task"> {
   readonly startBy?: string;
   readonly class?: string;
   readonly priority?: number;
+  /** US dollars, as written. */
+  readonly budget?: string;
   readonly idempotencyKey?: string;
   /** Seconds. */
   readonly wait?: number;
@@ -55,6 +57,7 @@ export function addAct({ program, act: perform }: Cli): void {
     .option("--start-by <when>", "the same: not begun by then, it is not begun any more")
     .option("--class <name>", "its priority class, e.g. high; `agent-runner queue` lists them")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
+    .option("--budget <usd>", "what it and all that it starts may spend, e.g. $2 or 0.50")
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--wait <duration>", `wait for its end, ${MOST_SECONDS}s at most`, waitSeconds)
     .addHelpText("after", HELP)

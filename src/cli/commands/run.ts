@@ -17,6 +17,8 @@ interface Options extends InputOptions {
   readonly startBy?: string;
   readonly class?: string;
   readonly priority?: number;
+  /** US dollars, as written. */
+  readonly budget?: string;
   readonly idempotencyKey?: string;
   readonly detach?: boolean;
   /** Commander's way to say `--no-wait`. */
@@ -46,6 +48,7 @@ export function addRun({ program, act }: Cli): void {
     .option("--start-by <when>", "the same: not begun by then, it is not begun any more")
     .option("--class <name>", "its priority class, e.g. high; `agent-runner queue` lists them")
     .option("--priority <n>", "0 is the most urgent", wholeNumber(0, LIMITS.priorities - 1))
+    .option("--budget <usd>", "what it and all that it starts may spend, e.g. $2 or 0.50")
     .option("--idempotency-key <key>", "the same key starts one run, however often it is sent")
     .option("--detach", "start it and come back")
     .option("--no-wait", "come back when it waits for a person")

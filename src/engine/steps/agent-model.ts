@@ -73,6 +73,7 @@ export async function ask(session: Session, call: Ask): Promise<RecordedReply> {
         const result = await parts.gateway
           .call(call.request, {
             signal,
+            payer: context.run.payer,
             onDelta: (delta) => context.publish("delta", { turn, kind: delta.kind, text: delta.text }),
             onRestart: () => context.publish("progress", { phase: "model_again", turn }),
             onHeartbeat: (idleMs) => context.publish("heartbeat", { turn, idle_ms: idleMs }),

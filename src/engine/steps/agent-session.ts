@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../base/json.ts";
 import type { ActionContext } from "../../contracts/action.ts";
 import type { GateSpec, Verdict } from "../../contracts/gates.ts";
+import type { CallBudget } from "../../contracts/model-gateway.ts";
 import type { Tool } from "../../contracts/tool.ts";
 import type { Workspace } from "../../contracts/workspace.ts";
 import type { AgentSpec } from "../../domain/agent.ts";
@@ -131,10 +132,16 @@ export function timeLeft(session: Session): number {
   return Math.max(1, session.limits.wallTimeMs - session.activeMs);
 }
 
+/** A soft cap is crossed once by somebody; whoever reads the run shall see that it was this one. */
+function noteBudget(session: Session, warnings: readonly string[]): void {
+  for (const text of warnings) session.story.note("budget_warned", { turn: session.turn, text });
+}
+
 export interface Spent {
   readonly usage: Usage;
   readonly costMicros: number | null;
   readonly ms: number;
+  readonly budget?: CallBudget;
 }
 
 /** Counts a model call, also one that failed. */
@@ -142,6 +149,7 @@ export function charge(session: Session, spent: Spent): void {
   session.usage = addUsage(session.usage, spent.usage);
   session.costMicros += spent.costMicros ?? 0;
   session.activeMs += spent.ms;
+  noteBudget(session, spent.budget?.warnings ?? []);
   if (spent.costMicros !== null || totalTokens(spent.usage) === 0) return;
   session.costKnown = false;
   if (session.limits.costUsd === undefined || session.warned.has("price")) return;

@@ -1,6 +1,7 @@
 import { canonicalJson, type Json, type JsonObject } from "../../base/json.ts";
 import type { Action, ActionContext, Effect } from "../../contracts/action.ts";
 import type { Artifact } from "../../domain/artifact.ts";
+import { NOBODY } from "../../domain/budget.ts";
 import type { EffectResult } from "../../domain/effect.ts";
 import { type Failure, FailureError, failure } from "../../domain/errors.ts";
 import type { Fact, FactBody } from "../../domain/fact.ts";
@@ -126,7 +127,7 @@ export function contextOver(journal: Journal, life: Life = {}): ActionContext & 
   }
 
   return {
-    run: { id: RUN, workflow: "w", tenant: "t", title: "A run", inputs: { task: "x" } },
+    run: { id: RUN, workflow: "w", tenant: "t", title: "A run", inputs: { task: "x" }, payer: NOBODY },
     step: { id: step, attempt },
     signal,
     clock: { now: () => Date.now(), after: realTimer },

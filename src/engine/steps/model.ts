@@ -10,6 +10,7 @@ import { defineAction } from "./define-action.ts";
 import { onceOf, plain, throwIfAborted, timeLimit } from "./effects.ts";
 import type { StepParts } from "./parts.ts";
 import { usageSchema, usageToWire } from "./shapes.ts";
+import { storyOf } from "./story.ts";
 
 const DEFAULT_OUTPUT_TOKENS = 8_192;
 
@@ -52,7 +53,7 @@ export function modelAction(parts: StepParts): Action {
 }
 
 /** A recorded model call outside of an agent's loop, of at most `limitMs`. Rejects with the gateway's failure. */
-export function callOnce(
+export async function callOnce(
   parts: Pick<StepParts, "gateway">,
   context: ActionContext,
   call: {
@@ -62,7 +63,7 @@ export function callOnce(
     readonly limitMs?: number;
   },
 ): Promise<{ readonly reply: ModelReply; readonly record: CallRecord }> {
-  return onceOf(context, call.key, {
+  const said = await onceOf<{ reply: ModelReply; record: CallRecord }>(context, call.key, {
     effect: "pure",
     request: call.request,
     label: call.label,
@@ -72,6 +73,7 @@ export function callOnce(
       const signal = limit === null ? stopped : AbortSignal.any([stopped, limit.signal]);
       const asked = parts.gateway.call(call.request, {
         signal,
+        payer: context.run.payer,
         onDelta: (delta) => context.publish("delta", { kind: delta.kind, text: delta.text }),
         onRestart: () => context.publish("progress", { phase: "model_again" }),
         onHeartbeat: (idleMs) => context.publish("heartbeat", { idle_ms: idleMs }),
@@ -87,4 +89,10 @@ export function callOnce(
       throw new FailureError({ ...why, details });
     },
   });
+  const warnings = said.record.budget?.warnings ?? [];
+  if (warnings.length > 0) {
+    const story = storyOf(context);
+    for (const text of warnings) story.note("budget_warned", { text });
+  }
+  return said;
 }

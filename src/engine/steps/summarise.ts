@@ -40,7 +40,7 @@ export function summariseAction(parts: StepParts): Action {
             return { value: digestText(text, maxWords * CHARS_PER_WORD), by: "rules", reason };
           }
           const signal = AbortSignal.any([context.signal, call.signal]);
-          const said = await mediator.summarise(text, { maxWords, signal });
+          const said = await mediator.summarise(text, { maxWords, signal, payer: context.run.payer });
           throwIfAborted(signal);
           return said;
         },

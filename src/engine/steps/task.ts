@@ -63,7 +63,7 @@ export async function readTaskOnce(
     label: "read the task",
     perform: async (call) => {
       const signal = AbortSignal.any([context.signal, call.signal]);
-      const said = await mediator.readTask(text, signal);
+      const said = await mediator.readTask(text, { signal, payer: context.run.payer });
       throwIfAborted(signal);
       return said;
     },

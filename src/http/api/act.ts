@@ -19,6 +19,7 @@ export const ActRequestSchema = z
     start_by: StartRunSchema.shape.start_by,
     class: StartRunSchema.shape.class,
     priority: StartRunSchema.shape.priority,
+    budget: StartRunSchema.shape.budget,
   })
   .meta({ id: "ActRequest", description: "At least one of `text`, `workflow` and `agent`." });
 

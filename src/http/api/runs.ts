@@ -4,6 +4,7 @@ import { RUN_STATUSES, STEP_STATUSES } from "../../domain/run.ts";
 import { ApprovalSchema, ArtifactSchema } from "./artifacts.ts";
 import { SlaSchema } from "./queue.ts";
 import { count, FailureSchema, json, jsonObject, moment, paging, runId } from "./shared.ts";
+import { RunBudgetRequestSchema, RunBudgetSchema } from "./spend.ts";
 
 export const StartRunSchema = z
   .strictObject({
@@ -30,6 +31,7 @@ export const StartRunSchema = z
       .max(LIMITS.priorities - 1)
       .optional()
       .meta({ description: "0 is the most urgent. Instead of a class." }),
+    budget: RunBudgetRequestSchema.optional(),
   })
   .meta({ id: "StartRun" });
 export type StartRunBody = z.input<typeof StartRunSchema>;
@@ -201,6 +203,7 @@ export const RunDetailSchema = z
       ...useFields,
       by_model: z.array(z.object({ model: z.string(), stage: z.string(), ...useFields })),
     }),
+    budget: RunBudgetSchema,
     progress: ProgressSchema,
   })
   .meta({ id: "RunDetail" });

@@ -64,7 +64,7 @@ function postAct(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { text, workflow, agent, inputs } = request.body;
+      const { text, workflow, agent, inputs, budget } = request.body;
       const key = request.headers["idempotency-key"];
       const prefer = readPrefer(request.headers.prefer, MOST_SECONDS);
       const acted = valueOrThrow(
@@ -74,6 +74,7 @@ function postAct(app: App, parts: RouteParts): void {
           ...(workflow === undefined ? {} : { workflow }),
           ...(agent === undefined ? {} : { agent }),
           ...wishesIn(request.body),
+          ...(budget === undefined ? {} : { budget }),
           ...(key === undefined ? {} : { idempotencyKey: key }),
           caller: request.caller,
         }),

@@ -36,7 +36,7 @@ export function runRoutes(app: App, parts: RouteParts): void {
       },
     },
     async (request, reply) => {
-      const { inputs } = request.body;
+      const { inputs, budget } = request.body;
       const key = request.headers["idempotency-key"];
       const started = valueOrThrow(
         await startRun(parts, {
@@ -44,6 +44,7 @@ export function runRoutes(app: App, parts: RouteParts): void {
           inputs: inputs as Json,
           ...wishesIn(request.body),
           ...(key === undefined ? {} : { idempotencyKey: key }),
+          ...(budget === undefined ? {} : { budget }),
           caller: request.caller,
         }),
       );

@@ -33,6 +33,7 @@ export interface Act {
   readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
+  readonly budget?: NonNullable<StartRun["budget"]>;
   /** For whom; `ANYBODY` when absent. */
   readonly caller?: Caller;
 }

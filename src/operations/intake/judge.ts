@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import { clip } from "../../base/text.ts";
 import type { ModelGateway } from "../../contracts/model-gateway.ts";
+import { NOBODY } from "../../domain/budget.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
 import type { IntentCandidate } from "../../domain/intent.ts";
 import { LIMITS } from "../../domain/limits.ts";
@@ -51,7 +52,8 @@ export function modelJudge(parts: {
           temperature: 0,
           json: schemaOf(keys),
         },
-        { signal: controller.signal },
+        // Whoever asks has no run yet: only everybody's budgets hold.
+        { signal: controller.signal, payer: NOBODY },
       );
       if (!answer.ok) return answer;
       const candidate = candidates[keys.indexOf(choiceIn(answer.reply.text) ?? "")];

@@ -13,7 +13,7 @@ export async function readTask(
 ): Promise<Result<Mediated<TaskSpec>>> {
   const checked = checkText("text", of.text, LIMITS.textChars);
   if (!checked.ok) return checked;
-  if (parts.mediator !== undefined) return ok(await parts.mediator.readTask(of.text, of.signal));
+  if (parts.mediator !== undefined) return ok(await parts.mediator.readTask(of.text, { signal: of.signal }));
   const reason = "no mediator model is configured";
   return ok({ value: readTaskText(of.text), by: "rules", reason });
 }

@@ -1,5 +1,6 @@
 import type { Json } from "../../base/json.ts";
 import { tenantRules } from "../../domain/admission-rules.ts";
+import { tighter } from "../../domain/budget.ts";
 import { ok, type Result } from "../../domain/errors.ts";
 import type { RunRequest, Slot } from "../../domain/fact.ts";
 import type { Intent } from "../../domain/intent.ts";
@@ -22,6 +23,8 @@ export interface PrepareRun {
   readonly priority: number;
   /** ms since the epoch; the workflow's own timeout may bring it forward. */
   readonly deadlineAt: number | null;
+  /** What the run may spend, in micro-dollars; the workflow's own budget may allow less. */
+  readonly budgetMicros?: number;
   /** How a free request came to this workflow. */
   readonly intent?: Intent;
 }
@@ -40,6 +43,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
   if (!placement.ok) return placement;
   const { needs, slots = [] } = placement.value;
   const shared = [...tenantSlots(parts, wanted.tenant), ...slots];
+  const budgetMicros = tighter(wanted.budgetMicros ?? null, workflow.budgetMicros ?? null);
   return ok({
     workflow: { name: workflow.name, version: workflow.version, hash: workflow.hash },
     inputs: inputs.value,
@@ -50,6 +54,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
     deadlineAt: earliest(wanted.deadlineAt, ownDeadline(workflow, parts.clock.now())),
     parent: null,
     ...(wanted.intent === undefined ? {} : { intent: wanted.intent }),
+    ...(budgetMicros === null ? {} : { budgetMicros }),
     ...(wanted.principal === null ? {} : { principal: wanted.principal }),
     ...(wanted.sla === null ? {} : { sla: wanted.sla }),
     ...(needs === undefined ? {} : { needs }),

@@ -3,6 +3,7 @@ import { hasRunEnded, type RunSummary } from "../../domain/run.ts";
 import { growView, type RunView, showView, startView } from "../../domain/run-view.ts";
 import { asResult } from "../as-result.ts";
 import type { Parts } from "../parts.ts";
+import { type RunBudget, runBudget } from "../spend/run-budget.ts";
 import { findRun, unknownRun } from "./find-run.ts";
 import { readJournal } from "./read-journal.ts";
 import { shown } from "./shown.ts";
@@ -11,11 +12,12 @@ import { usualTime } from "./usual-time.ts";
 export interface RunDetail {
   readonly run: RunSummary;
   readonly view: RunView;
+  readonly budget: RunBudget;
 }
 
 /** A run with everything that its journal tells: steps, waits, approvals, artifacts, usage, progress. */
 export function runDetail(
-  parts: Pick<Parts, "reader" | "workflows" | "clock" | "redactor">,
+  parts: Pick<Parts, "reader" | "workflows" | "clock" | "redactor" | "spend">,
   id: string,
 ): Promise<Result<RunDetail>> {
   return asResult(async () => {
@@ -26,6 +28,8 @@ export function runDetail(
     for await (const facts of readJournal(parts, id)) growView(state, facts);
     const usualMs = hasRunEnded(run.value.status) ? null : await usualTime(parts, run.value.workflow);
     const view = showView(state, parts.clock.now(), usualMs);
-    return view ? ok(shown(parts, { run: run.value, view })) : unknownRun(id);
+    if (view === null) return unknownRun(id);
+    const budget = await runBudget(parts, id, view.request);
+    return ok(shown(parts, { run: run.value, view, budget }));
   });
 }

@@ -2,6 +2,7 @@ import { canonicalJson, type Json, type JsonObject } from "../../base/json.ts";
 import { fail, ok, type Result } from "../../domain/errors.ts";
 import type { Intent } from "../../domain/intent.ts";
 import { LIMITS } from "../../domain/limits.ts";
+import { parseUsd } from "../../domain/money.ts";
 import { termsOf } from "../admission/sla-terms.ts";
 import { asResult } from "../as-result.ts";
 import { ANYBODY, type Caller } from "../caller.ts";
@@ -23,6 +24,8 @@ export interface StartRun {
   readonly class?: string;
   readonly priority?: number;
   readonly idempotencyKey?: string;
+  /** What the run and all that it starts may spend; dollars as `$2` or `0.50`. */
+  readonly budget?: { readonly cost: string | number };
   /** For whom; `ANYBODY` when absent. */
   readonly caller?: Caller;
 }
@@ -69,6 +72,7 @@ export function startRun(parts: Needs, request: StartRun, origin?: StartOrigin):
       ...caller,
       queue: DEFAULT_QUEUE,
       ...terms.value,
+      ...budgetOf(request),
       ...(origin === undefined ? {} : { intent: origin.intent }),
     });
     if (!prepared.ok) return prepared;
@@ -100,7 +104,11 @@ export function checkStart(request: Omit<StartRun, "workflow">): Result<null> {
     const title = checkText("title", request.title, LIMITS.titleChars);
     if (!title.ok) return title;
   }
-  const { priority, idempotencyKey: key } = request;
+  const { priority, budget, idempotencyKey: key } = request;
+  if (budget !== undefined && parseUsd(budget.cost) === null) {
+    const message = `budget.cost is ${JSON.stringify(budget.cost)}; expected US dollars like "$2" or "0.50".`;
+    return fail("invalid_request", message, { field: "budget.cost" });
+  }
   const highest = LIMITS.priorities - 1;
   if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority <= highest)) {
     return fail("invalid_request", `priority is ${priority}; expected a whole number from 0 to ${highest}.`, {
@@ -117,6 +125,11 @@ export function checkStart(request: Omit<StartRun, "workflow">): Result<null> {
   return ok(null);
 }
 
+function budgetOf({ budget }: Pick<StartRun, "budget">): { readonly budgetMicros?: number } {
+  const budgetMicros = budget === undefined ? null : parseUsd(budget.cost);
+  return budgetMicros === null ? {} : { budgetMicros };
+}
+
 /** The hash is of what was asked, not of what it resolved to: the same retry stays the same when a workflow moves on. */
 function hashOf(parts: Pick<Parts, "hash">, request: StartRun): string {
   const { workflow, inputs, title = null, deadline = null, priority = null } = request;
@@ -124,7 +137,11 @@ function hashOf(parts: Pick<Parts, "hash">, request: StartRun): string {
 }
 
 /** Left out where they are not given, so that keys of before they could be given keep their hashes. */
-export function promisesIn(asked: Pick<StartRun, "class" | "startBy">): JsonObject {
+export function promisesIn(asked: Pick<StartRun, "class" | "startBy" | "budget">): JsonObject {
   const { class: name, startBy } = asked;
-  return { ...(name === undefined ? {} : { class: name }), ...(startBy === undefined ? {} : { startBy }) };
+  return {
+    ...(name === undefined ? {} : { class: name }),
+    ...(startBy === undefined ? {} : { startBy }),
+    ...budgetOf(asked),
+  };
 }

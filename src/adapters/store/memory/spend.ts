@@ -6,17 +6,25 @@ import { copy } from "./state.ts";
 const EMPTY = { calls: 0, chargedMicros: 0, estimatedMicros: 0, heldMicros: 0 } as const;
 const EMPTY_TOO = { presumedMicros: 0, unpricedCalls: 0, inputTokens: 0, outputTokens: 0 } as const;
 
+/** Accounts of runs and of windows. */
+const FORGOTTEN = /^(run|task):|\|(day|month)\|/;
+
 /** The ledger in plain values: the model that those in databases are compared with. */
 export function createMemorySpend(clock: Clock): SpendLedger {
   const book = spendBook([], []);
+  const changedAt = new Map<string, number>();
   const accounts = (): readonly Account[] =>
     [...book.accounts.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   const entries = (): readonly SpendEntry[] => [...book.entries.values()];
   return {
     async apply(batch) {
+      if (batch.length === 0) return [];
       const now = clock.now();
       sweepSpend(book, now);
-      return copy(batch.map((op) => applySpend(book, copy(op), now)));
+      const answers = copy(batch.map((op) => applySpend(book, copy(op), now)));
+      for (const key of book.touched.accounts) changedAt.set(key, now);
+      book.touched.accounts.clear();
+      return answers;
     },
     async sweep(limit) {
       const due = entries().filter((one) => one.state === "held" && one.expiresAt <= clock.now());
@@ -24,6 +32,7 @@ export function createMemorySpend(clock: Clock): SpendLedger {
       const swept = sweepSpend(some, clock.now());
       for (const [key, account] of some.accounts) book.accounts.set(key, account);
       for (const [id, entry] of some.entries) book.entries.set(id, entry);
+      for (const key of some.touched.accounts) changedAt.set(key, clock.now());
       return swept;
     },
     accounts: async (keys) => copy(accounts().filter((one) => keys.includes(one.key))),
@@ -46,10 +55,19 @@ export function createMemorySpend(clock: Clock): SpendLedger {
     },
     now: async () => clock.now(),
     async prune(before, limit) {
+      const most = Math.max(0, limit);
+      const dead = entries().filter((one) => one.state === "expired" && one.expiresAt < before);
+      const buried = dead.sort((a, b) => a.expiresAt - b.expiresAt).slice(0, most);
       const old = entries().filter((one) => one.endedAt !== null && one.endedAt < before);
-      const gone = old.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0)).slice(0, Math.max(0, limit));
-      for (const { id } of gone) book.entries.delete(id);
-      return gone.length;
+      const gone = old.sort((a, b) => (a.endedAt ?? 0) - (b.endedAt ?? 0)).slice(0, most);
+      for (const { id } of [...buried, ...gone]) book.entries.delete(id);
+      const forgotten = accounts().filter(
+        ({ key, held }) => held === 0 && FORGOTTEN.test(key) && (changedAt.get(key) ?? 0) < before,
+      );
+      // While an entry is there its accounts are: it may still be settled.
+      const some = buried.length < most ? forgotten.slice(0, most) : [];
+      for (const { key } of some) book.accounts.delete(key);
+      return buried.length + gone.length;
     },
   };
 }

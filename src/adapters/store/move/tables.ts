@@ -221,7 +221,15 @@ const DESCRIBED: readonly Described[] = [
     name: "spend_account",
     since: 4,
     key: ["key"],
-    columns: ["key text", "committed int", "held int", "presumed int", "risk int", "warned bool"],
+    columns: [
+      "key text",
+      "committed int",
+      "held int",
+      "presumed int",
+      "risk int",
+      "warned bool",
+      "changed_at int",
+    ],
   },
   {
     name: "spend",

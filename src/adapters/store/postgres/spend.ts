@@ -10,6 +10,7 @@ import {
 import {
   type AccountRow,
   endOfPrefix,
+  FORGOTTEN_ACCOUNTS,
   fromEntry,
   SPEND_COLUMNS,
   type SpendRow,
@@ -47,7 +48,7 @@ const LOCK_ACCOUNTS = statement(
 );
 const SAVE_ACCOUNTS = statement(
   `UPDATE spend_account SET committed = new.committed, held = new.held, presumed = new.presumed, risk = new.risk,
-     warned = new.warned
+     warned = new.warned, changed_at = $2
    FROM jsonb_to_recordset($1::jsonb) AS new
      (key text, committed bigint, held bigint, presumed bigint, risk bigint, warned boolean)
    WHERE spend_account.key = new.key`,
@@ -76,6 +77,16 @@ const OUTPUTS = statement(
 const DROP = statement(
   `DELETE FROM spend WHERE id = ANY(ARRAY(
      SELECT id FROM spend WHERE ended_at IS NOT NULL AND ended_at < $1 ORDER BY ended_at LIMIT $2
+     FOR UPDATE SKIP LOCKED))`,
+);
+const BURY = statement(
+  `DELETE FROM spend WHERE id = ANY(ARRAY(
+     SELECT id FROM spend WHERE state = 'expired' AND expires_at < $1 ORDER BY expires_at, id LIMIT $2
+     FOR UPDATE SKIP LOCKED))`,
+);
+const FORGET = statement(
+  `DELETE FROM spend_account WHERE key = ANY(ARRAY(
+     SELECT key FROM spend_account WHERE ${FORGOTTEN_ACCOUNTS} AND changed_at < $1 ORDER BY key LIMIT $2
      FOR UPDATE SKIP LOCKED))`,
 );
 const SUMS = sumsSql((flag) => flag);
@@ -125,9 +136,9 @@ async function load(
   return { book: spendBook(accounts.map(toAccount), entries), now };
 }
 
-function save(tx: Tx, { accounts, entries, touched }: SpendBook): void {
+function save(tx: Tx, { accounts, entries, touched }: SpendBook, now: number): void {
   const changed = [...touched.accounts].flatMap((key) => accounts.get(key) ?? []);
-  if (changed.length > 0) tx.run(SAVE_ACCOUNTS, [JSON.stringify(changed)]);
+  if (changed.length > 0) tx.run(SAVE_ACCOUNTS, [JSON.stringify(changed), now]);
   const rows = [...touched.entries].flatMap((id) => entries.get(id) ?? []).map(fromEntry);
   if (rows.length > 0) tx.run(SAVE_ENTRIES, [JSON.stringify(rows)]);
 }
@@ -151,7 +162,7 @@ export function createSpendLedger({ session, reads, clock }: SpendOptions): Spen
         const { book, now } = await load(tx, { ops: batch, clock: at(), swept: SWEPT_AT_ONCE });
         sweepSpend(book, now);
         const answers = batch.map((op) => applySpend(book, op, now));
-        save(tx, book);
+        save(tx, book, now);
         return answers;
       });
     },
@@ -159,7 +170,7 @@ export function createSpendLedger({ session, reads, clock }: SpendOptions): Spen
       guarded(async (tx) => {
         const { book, now } = await load(tx, { ops: [], clock: at(), swept: Math.max(0, limit) });
         const swept = sweepSpend(book, now);
-        save(tx, book);
+        save(tx, book, now);
         return swept;
       }),
     accounts: async (keys) => (await reads.many<AccountRow>(ACCOUNTS, [[...keys]])).map(toAccount),
@@ -179,6 +190,13 @@ export function createSpendLedger({ session, reads, clock }: SpendOptions): Spen
       const [row] = clock === null ? await reads.many<{ now: number }>(NOW, []) : [{ now: clock() }];
       return row?.now ?? 0;
     },
-    prune: (before, limit) => guarded((tx) => tx.run(DROP, [before, Math.max(0, limit)])),
+    prune: (before, limit) =>
+      guarded(async (tx) => {
+        const most = Math.max(0, limit);
+        const buried = await tx.run(BURY, [before, most]);
+        // While an entry is there its accounts are: it may still be settled.
+        if (buried < most) tx.run(FORGET, [before, most]);
+        return buried + (await tx.run(DROP, [before, most]));
+      }),
   };
 }

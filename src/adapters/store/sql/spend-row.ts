@@ -19,6 +19,13 @@ export function toAccount(row: AccountRow): Account {
   return { key, committed, held, presumed, risk, warned: Boolean(row.warned) };
 }
 
+/**
+ * Accounts that nothing can be booked on any more, or nothing was for long: those of past windows, and of runs. What a
+ * tenant, a user or everybody may spend in total counts for ever.
+ */
+export const FORGOTTEN_ACCOUNTS = `key >= 'global:' AND key < 'user;' AND held = 0 AND (key LIKE 'run:%' OR
+  key LIKE 'task:%' OR key LIKE '%|day|%' OR key LIKE '%|month|%')`;
+
 export const SPEND_COLUMNS = `id, tenant, principal, path, model, stage, state, accounts, reserved, ceiling, accrued,
   charged, estimated, late, unpriced, input, output, at, expires_at, ended_at`;
 

@@ -11,6 +11,7 @@ import {
 import {
   type AccountRow,
   endOfPrefix,
+  FORGOTTEN_ACCOUNTS,
   fromEntry,
   SPEND_COLUMNS,
   type SpendRow,
@@ -36,9 +37,10 @@ function writing(write: Connection) {
   );
   const account = write.one<AccountRow>(`SELECT ${ACCOUNT_COLUMNS} FROM spend_account WHERE key = ?`);
   const saveAccount = write.run(
-    `INSERT INTO spend_account (${ACCOUNT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)
+    `INSERT INTO spend_account (${ACCOUNT_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (key) DO UPDATE SET committed = excluded.committed, held = excluded.held,
-       presumed = excluded.presumed, risk = excluded.risk, warned = excluded.warned`,
+       presumed = excluded.presumed, risk = excluded.risk, warned = excluded.warned,
+       changed_at = excluded.changed_at`,
   );
   const saveEntry = write.run(
     `INSERT INTO spend (${SPEND_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -53,11 +55,11 @@ function writing(write: Connection) {
     const found = accountsOf(ops, entries, now).flatMap((key) => account(key) ?? []);
     return spendBook(found.map(toAccount), entries);
   };
-  const save = ({ accounts, entries, touched }: SpendBook): void => {
+  const save = ({ accounts, entries, touched }: SpendBook, now: number): void => {
     for (const key of touched.accounts) {
       const one = accounts.get(key);
       if (one === undefined) continue;
-      saveAccount(key, one.committed, one.held, one.presumed, one.risk, one.warned ? 1 : 0);
+      saveAccount(key, one.committed, one.held, one.presumed, one.risk, one.warned ? 1 : 0, now);
     }
     for (const id of touched.entries) {
       const one = entries.get(id);
@@ -90,6 +92,14 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
     `DELETE FROM spend WHERE id IN
        (SELECT id FROM spend WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?)`,
   );
+  const bury = write.run(
+    `DELETE FROM spend WHERE id IN
+       (SELECT id FROM spend WHERE state = 'expired' AND expires_at < ? ORDER BY expires_at, id LIMIT ?)`,
+  );
+  const forget = write.run(
+    `DELETE FROM spend_account WHERE key IN
+       (SELECT key FROM spend_account WHERE ${FORGOTTEN_ACCOUNTS} AND changed_at < ? LIMIT ?)`,
+  );
   const guarded = async <T>(work: () => T): Promise<T> => {
     try {
       return work();
@@ -106,7 +116,7 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
           const book = load(batch, now, SWEPT_AT_ONCE);
           sweepSpend(book, now);
           const answers = batch.map((op) => applySpend(book, op, now));
-          save(book);
+          save(book, now);
           return answers;
         };
         // A power cut takes the process with it that a hold is for; what was billed must outlive it.
@@ -119,7 +129,7 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
           const now = clock.now();
           const book = load([], now, Math.max(0, limit));
           const swept = sweepSpend(book, now);
-          save(book);
+          save(book, now);
           return swept;
         }),
       ),
@@ -143,6 +153,15 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
     outputs: ({ model, stage, limit }) =>
       guarded(() => outputs(model, stage, Math.max(0, limit)).map((row) => row.output)),
     now: async () => clock.now(),
-    prune: (before, limit) => guarded(() => write.transaction(() => drop(before, Math.max(0, limit)))),
+    prune: (before, limit) =>
+      guarded(() =>
+        write.transaction(() => {
+          const most = Math.max(0, limit);
+          const buried = bury(before, most);
+          // While an entry is there its accounts are: it may still be settled.
+          if (buried < most) forget(before, most);
+          return buried + drop(before, most);
+        }),
+      ),
   };
 }
