@@ -215,10 +215,10 @@ describe.skipIf(windows)("a process", () => {
     running.child.kill("SIGHUP");
     await running.says(/settings kept as they were: .*lots/);
     expect((await yard.workers())[0]).toMatchObject({ slots: 3 });
-    writeFileSync(settings, "AGENT_RUNNER_SLOTS=4\nAGENT_RUNNER_MODEL=ollama/x\n");
+    writeFileSync(settings, "AGENT_RUNNER_SLOTS=4\nAGENT_RUNNER_INTENT_MODEL=ollama/x\n");
     expect((await yard.run(["reload", "--pid", String(running.child.pid)])).code).toBe(0);
     await running.says("settings read again: AGENT_RUNNER_LABELS gpu → default, AGENT_RUNNER_SLOTS 3 → 4");
-    await running.says("in force at the next start: AGENT_RUNNER_MODEL");
+    await running.says("in force at the next start: AGENT_RUNNER_INTENT_MODEL");
     writeFileSync(settings, "AGENT_RUNNER_SLOTS=5\n");
     expect(await yard.run(["reload", "--all"])).toMatchObject({
       code: 0,

@@ -69,7 +69,14 @@ export class LoadClient {
   }
 
   /** Starts runs at an even rate, whether or not they are answered: an open loop. */
-  async offer(of: { readonly perSecond: number; readonly seconds: number }): Promise<readonly Answer[]> {
+  async offer(of: {
+    readonly perSecond: number;
+    readonly seconds: number;
+    /** What is sent; `n` counts from 0. */
+    readonly body?: (n: number) => object;
+  }): Promise<readonly Answer[]> {
+    const body =
+      of.body ?? ((n) => ({ workflow: "overload", class: CLASSES[n % CLASSES.length] ?? "normal" }));
     const total = Math.round(of.perSecond * of.seconds);
     const begun = performance.now();
     const answers: Promise<Answer>[] = [];
@@ -78,9 +85,8 @@ export class LoadClient {
       while (answers.length < due) {
         const n = answers.length;
         const intended = begun + (n * 1_000) / of.perSecond;
-        const name = CLASSES[n % CLASSES.length] ?? "normal";
         answers.push(
-          this.ask("POST", "/runs", { workflow: "overload", class: name }).then((answer) => ({
+          this.ask("POST", "/runs", body(n)).then((answer) => ({
             ...answer,
             second: Math.floor((intended - begun) / 1_000),
             ms: performance.now() - intended,

@@ -104,16 +104,22 @@ export function estimateWait(
   const tight = maxRunning !== null && maxRunning < slots;
   if (ahead < free && !tight) return 0;
   if (serviceMs === null) return null;
-  const inQueue = ahead < free ? 0 : ((ahead - free + 1) * serviceMs) / (slots * leftOver(load, of.priority));
+  const inQueue =
+    ahead < free
+      ? 0
+      : ((ahead - free + 1) * serviceMs) / (slots * leftOver({ ...load, serviceMs }, of.priority));
   // Its own tenant's cap may hold it back longer than the others do.
   const inTenant = tight ? (queuedOf(load, of.tenant) * serviceMs) / maxRunning : 0;
   return Math.round(Math.max(inQueue, inTenant));
 }
 
 /** Of the slots, the part that more urgent work leaves: as in any queue with priorities, 1 - its load. */
-function leftOver({ arriving = [], slots, serviceMs }: Load, priority: number): number {
+function leftOver(
+  { arriving = [], slots, serviceMs }: Load & { readonly serviceMs: number },
+  priority: number,
+): number {
   const urgent = arriving.reduce((sum, one) => sum + (one.priority < priority ? one.perSecond : 0), 0);
-  const drained = (slots * SECOND_MS) / Math.max(1, serviceMs ?? 0);
+  const drained = (slots * SECOND_MS) / Math.max(1, serviceMs);
   return Math.max(LEAST_LEFT_OVER, 1 - urgent / drained);
 }
 

@@ -155,9 +155,9 @@ steps:
     );
     expect(results.length).toBeGreaterThan(0);
     const { commit } = done.summary.output as { commit: string };
-    // The message that was none is replaced by one made from the change itself.
+    // The message that was none is replaced by one made by rule.
     expect(factsOf(done.facts, "noted", "commit").map(({ name }) => name)).toContain("message_fallback");
-    expect(await git(repo, "log", "-1", "--format=%s", commit)).toMatch(/new\.txt/);
+    expect(await git(repo, "log", "-1", "--format=%s", commit)).toMatch(/^feat: add a file$/);
     expect(JSON.stringify(done.facts)).not.toContain("not-a-real-key");
   });
 

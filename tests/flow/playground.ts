@@ -26,9 +26,10 @@ const GIT_ENV = {
   GIT_TERMINAL_PROMPT: "0",
 };
 
-// FLOW_DATABASE=postgres for the same flows on PostgreSQL.
+// FLOW_DATABASE=postgres for the same flows on PostgreSQL. Without it this file is no test's business: scripts use it too.
+const ON_POSTGRES = process.env.FLOW_DATABASE === "postgres";
 let server: Promise<TestPostgres> | null = null;
-afterAll(async () => (await server)?.stop());
+if (ON_POSTGRES) afterAll(async () => (await server)?.stop());
 
 export interface Answer {
   readonly code: number;
@@ -140,7 +141,7 @@ export class Playground {
 
   /** Nothing for the file in the data folder; otherwise a database of its own for each folder. */
   async #database(folder: string): Promise<Readonly<Record<string, string>>> {
-    if (process.env.FLOW_DATABASE !== "postgres") return {};
+    if (!ON_POSTGRES) return {};
     server ??= startPostgres();
     const url = this.#urls.get(folder) ?? (await (await server).database());
     this.#urls.set(folder, url);
