@@ -175,6 +175,11 @@ export interface RunStore {
     readonly at: number;
   }): Promise<"accepted" | "not_found" | "already_answered">;
   /**
+   * Gives slots another limit at once: what waits for one that has more room is ready, and whoever holds one keeps it.
+   * Returns how many have another limit now; keys that no open run names are left out.
+   */
+  resize(batch: readonly Pick<SlotView, "key" | "limit">[]): Promise<number>;
+  /**
    * Deletes up to `limit` runs that ended before `before` (ms since the epoch), oldest end first, with all that is
    * theirs; returns how many. Their ids and idempotency keys are free again.
    */
@@ -189,6 +194,14 @@ export interface RunFilter {
   readonly workflow?: string;
   readonly tenant?: string;
   readonly parent?: string;
+}
+
+/** A key that few runs may share, while open runs name it. */
+export interface SlotView {
+  readonly key: string;
+  /** How many runs may hold it; after a limit was lowered more may still do. */
+  readonly limit: number;
+  readonly held: number;
 }
 
 /** A worker as others see it. */
@@ -273,6 +286,12 @@ export interface RunReader {
   }>;
   /** `now` in ms since the epoch: the rates are of that moment. */
   load(now: number): Promise<QueueLoad>;
+  /** Those whose key begins with `prefix`, by key. `after` is the last key of the previous page. */
+  slots(query: {
+    readonly prefix: string;
+    readonly after: string | null;
+    readonly limit: number;
+  }): Promise<readonly SlotView[]>;
   /** Those that are not known to be dead, by id. */
   workers(): Promise<readonly WorkerView[]>;
 }

@@ -231,8 +231,8 @@ interface Operation {
 async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
   const now = pair.clock.now();
   // With nothing held, most commits would only be fenced.
-  const kind = draw(26);
-  switch (kind > 14 && pair.live.length === 0 && !chance(draw, 6) ? draw(15) : kind) {
+  const kind = draw(27);
+  switch (kind > 15 && pair.live.length === 0 && !chance(draw, 6) ? draw(16) : kind) {
     case 0:
     case 1: {
       const parent = chance(draw, 4) ? pick(draw, RUNS) : null;
@@ -268,6 +268,10 @@ async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
       const before = now - draw(3_000);
       const limit = draw(3);
       return { name: "prune", verb: ({ store }) => store.prune(before, limit) };
+    }
+    case 15: {
+      const batch = SLOT_KEYS.filter(() => chance(draw, 2)).map((key) => ({ key, limit: 1 + draw(4) }));
+      return { name: "resize", verb: ({ store }) => store.resize(batch) };
     }
     case 8:
       return { name: "reap", verb: ({ store }) => store.reap(pair.clock.now()) };
@@ -327,6 +331,7 @@ async function snapshot({ store, reader }: StoreUnderTest, now: number): Promise
     nextAt: (await store.wakeDue(0, 0)).nextAt,
     load: await countsOf(reader, now),
     workers: await reader.workers(),
+    slots: await Promise.all(["key:", "tenant:"].map((prefix) => reader.slots({ prefix, ...page }))),
     keys: await Promise.all(
       ["t1", "t2"].flatMap((tenant) => ["k1", "k2"].map((key) => reader.byIdempotencyKey(tenant, key))),
     ),
@@ -476,6 +481,7 @@ const EXPECTED = [
   "reap some",
   "wakeDue some",
   "prune some",
+  "resize some",
   "refused concurrency_conflict",
   "refused queue_full",
   "refused tenant_queue_full",
@@ -487,6 +493,7 @@ const EXPECTED = [
 function outcomesOf(name: string, answer: unknown): string[] {
   if (answer === null) return [`${name} null`];
   if (typeof answer === "string") return [`${name} ${answer}`];
+  if (name === "resize") return (answer as number) > 0 ? ["resize some"] : [];
   if (name === "prune") return (answer as number) > 0 ? ["prune some"] : [];
   if (name === "wakeDue") return (answer as { woken: number }).woken > 0 ? ["wakeDue some"] : [];
   if (!Array.isArray(answer)) return [];

@@ -1,9 +1,9 @@
-import type { QueueLoad, RunReader, WorkerView } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, SlotView, WorkerView } from "../../../contracts/run-store.ts";
 import { missingWorker } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 import { serviceRate } from "../../../domain/service-rate.ts";
-import { copy, type MemoryRun, type MemoryState } from "./state.ts";
+import { copy, type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 function waitingFor(state: MemoryState, { place }: MemoryRun): readonly string[] {
   if (place.at === "rest") return place.waitingFor;
@@ -100,6 +100,7 @@ export function createMemoryReader(state: MemoryState): RunReader {
       };
     },
     load: async (now) => loadOf(state, now),
+    slots: async (query) => slotsIn(state, query),
     workers: async () => workersOf(state),
   };
 }
@@ -137,6 +138,23 @@ function loadOf(state: MemoryState, now: number): QueueLoad {
     refused,
     dropped,
   };
+}
+
+function slotsIn(
+  state: MemoryState,
+  { prefix, after, limit }: Parameters<RunReader["slots"]>[0],
+): SlotView[] {
+  const open = state.runs.filter((run) => run.place.at !== "nowhere");
+  const keys = new Set(open.flatMap((run) => slotsOf(run).map(({ key }) => key)));
+  return [...keys]
+    .filter((key) => key.startsWith(prefix) && (after === null || key > after))
+    .sort()
+    .slice(0, Math.max(0, limit))
+    .map((key) => ({
+      key,
+      limit: state.caps.get(key) ?? 0,
+      held: state.runs.filter((run) => run.holds.has(key)).length,
+    }));
 }
 
 function workersOf(state: MemoryState): WorkerView[] {

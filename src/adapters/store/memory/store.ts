@@ -24,6 +24,7 @@ export type WriteVerb =
   | "wakeDue"
   | "reap"
   | "answer"
+  | "resize"
   | "prune";
 
 export interface MemoryOptions {
@@ -110,6 +111,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
       return copy(facts.slice(0, Math.max(0, limit)));
     },
     answerApproval: (answer) => write("answer", () => verbs.answer(answer)),
+    resize: (batch) => write("resize", () => verbs.resize(batch)),
     prune: (before, limit) => write("prune", () => verbs.prune(before, limit)),
     watch(listener) {
       const own = (hint: StoreHint) => listener(hint);

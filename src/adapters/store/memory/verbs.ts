@@ -246,6 +246,10 @@ export class Verbs {
     return orphans.map((run) => run.id);
   }
 
+  resize(batch: Parameters<RunStore["resize"]>[0]): number {
+    return batch.filter(({ key, limit }) => this.#slots.resize(key, limit)).length;
+  }
+
   prune(before: number, limit: number): number {
     const ended = this.#state.runs.filter((run) => run.endedAt !== null && run.endedAt < before);
     const gone = ended

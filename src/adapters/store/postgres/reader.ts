@@ -1,8 +1,9 @@
-import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, SlotView } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { RunSummary } from "../../../domain/run.ts";
 import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
+import { pastPrefix } from "../sql/prefix.ts";
 import {
   filterValues,
   newest,
@@ -51,6 +52,9 @@ const SERVED = statement(
   "SELECT served_runs AS runs, served_ms AS ms, served_at AS at FROM counter WHERE served_at > 0",
 );
 const LABELS = statement("SELECT labels FROM worker ORDER BY id");
+const SLOTS = statement(
+  'SELECT key, cap AS "limit", held FROM slot WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3',
+);
 const ALL_WORKERS = statement(WORKERS);
 const NUMBER = statement("SELECT no FROM run WHERE id = $1");
 const APPROVALS = `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no`;
@@ -145,6 +149,8 @@ export function createRunReader(reads: Reads): RunReader {
       const rates = serviceRate(served, now);
       return toLoad((name) => row?.[name] ?? 0, { byClass, byTenant, ...rates });
     },
+    slots: ({ prefix, after, limit }) =>
+      reads.many<SlotView>(SLOTS, [after ?? prefix, pastPrefix(prefix), Math.max(0, limit)]),
     async workers() {
       return (await reads.many<WorkerRow>(ALL_WORKERS, [])).map(toWorker);
     },

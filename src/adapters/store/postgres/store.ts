@@ -13,6 +13,7 @@ import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
 import { prune } from "./prune.ts";
 import type { Reads } from "./reads.ts";
 import type { Session, Tx } from "./session.ts";
+import { resizeSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 import * as workers from "./workers.ts";
 
@@ -91,6 +92,11 @@ export function createRunStore(
       hints.publish(done.hints);
       return done.answers;
     });
+  const told = async <T>(work: (tx: Tx) => Promise<{ answer: T; hints: readonly StoreHint[] }>) => {
+    const done = await write(doors, work);
+    hints.publish(done.hints);
+    return done.answer;
+  };
   const bury = async (dead: readonly string[]): Promise<readonly string[]> => {
     const freed = await write(doors, (tx) => workers.bury(tx, dead, shard));
     if (freed.length > 0) hints.publish([READY]);
@@ -134,11 +140,8 @@ export function createRunStore(
     async facts(no, after, limit) {
       return (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact);
     },
-    async answerApproval(answer) {
-      const done = await write(doors, (tx) => answerIn(tx, answer, shard));
-      hints.publish(done.hints);
-      return done.answered;
-    },
+    answerApproval: (answer) => told((tx) => answerIn(tx, answer, shard)),
+    resize: (asked) => told((tx) => resizeSlots(tx, asked, shard)),
     watch: (listener) => hints.watch(listener),
     async close() {
       await beats.close();
@@ -191,15 +194,15 @@ async function claimReady(
 /** The run is locked before its approval is changed, as everywhere. */
 async function answerIn(
   tx: Tx,
-  answer: Answer,
+  given: Answer,
   shard: number,
-): Promise<{ readonly answered: Answered; readonly hints: readonly StoreHint[] }> {
-  const [asked] = await tx.many<{ run: string }>(LOCK_ASKING, [answer.approval]);
-  if (asked === undefined) return { answered: "not_found", hints: [] };
-  const { approval, answer: status, at, by, comment } = answer;
+): Promise<{ readonly answer: Answered; readonly hints: readonly StoreHint[] }> {
+  const [asked] = await tx.many<{ run: string }>(LOCK_ASKING, [given.approval]);
+  if (asked === undefined) return { answer: "not_found", hints: [] };
+  const { approval, answer: status, at, by, comment } = given;
   const first = await tx.run(ANSWER, [approval, status, at, by, comment]);
-  if (first === 0) return { answered: "already_answered", hints: [] };
-  const message = answerMessage(asked.run, answer);
+  if (first === 0) return { answer: "already_answered", hints: [] };
+  const message = answerMessage(asked.run, given);
   const { hints } = await applyAll(tx, POST, { entries: [message], shard });
-  return { answered: "accepted", hints };
+  return { answer: "accepted", hints };
 }

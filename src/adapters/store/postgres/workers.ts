@@ -3,7 +3,7 @@ import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
-import { settleSlots } from "./slots.ts";
+import { COUNT_WOKEN, settleSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 
 const JOIN = statement(
@@ -64,8 +64,6 @@ export const NEXT_DUE = statement(
 export const ANY_DUE = statement(
   "SELECT true AS due FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at LIMIT 1",
 );
-
-const COUNT_WOKEN = statement("UPDATE counter SET ready = ready + $2, parked = parked - $2 WHERE shard = $1");
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {

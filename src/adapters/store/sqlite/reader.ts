@@ -1,9 +1,10 @@
-import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, SlotView } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { RunSummary } from "../../../domain/run.ts";
 import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
 import type { StoredBody } from "../sql/packing.ts";
+import { pastPrefix } from "../sql/prefix.ts";
 import {
   filterValues,
   newest,
@@ -107,6 +108,9 @@ export function createRunReader(connection: Connection): RunReader {
   );
   const served = connection.many<Served>("SELECT runs, ms, at FROM served");
   const workers = connection.many<WorkerRow>(WORKERS);
+  const slots = connection.many<SlotView>(
+    'SELECT key, cap AS "limit", held FROM slot WHERE key > ? AND key < ? ORDER BY key LIMIT ?',
+  );
   const approvalById = connection.one<ApprovalRow>(
     `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?`,
   );
@@ -166,6 +170,8 @@ export function createRunReader(connection: Connection): RunReader {
         const waiting = { byClass: classes(), byTenant: tenants() };
         return toLoad((name) => count.get(name) ?? 0, { ...waiting, ...serviceRate(served(), now) });
       }),
+    slots: ({ prefix, after, limit }) =>
+      read(() => slots(after ?? prefix, pastPrefix(prefix), Math.max(0, limit))),
     workers: () => read(() => workers().map(toWorker)),
   };
 }

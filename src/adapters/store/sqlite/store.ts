@@ -65,12 +65,12 @@ function createParts(connection: Connection) {
     inbox.post(tx, answerMessage(answered.run, answer));
     return "accepted";
   };
-  return { journal, lanes, inbox, workers, admit, commitOne, prune, queue: ready, take, answerIn };
+  return { journal, lanes, inbox, workers, admit, commitOne, prune, queue: ready, slots, take, answerIn };
 }
 
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
-  const { journal, lanes, inbox, workers, admit, commitOne, prune, queue, take, answerIn } =
+  const { journal, lanes, inbox, workers, admit, commitOne, prune, queue, slots, take, answerIn } =
     createParts(connection);
   const beats = createBeats(
     { database: connection.path, thread: BEAT_THREAD },
@@ -143,6 +143,8 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       return writer.read(() => journal.read(no, after, limit));
     },
     answerApproval: async (answer) => writer.write((tx) => answerIn(tx, answer)),
+    resize: async (batch) =>
+      writer.write((tx) => batch.filter(({ key, limit }) => slots.resize(tx, key, limit)).length),
     watch: (listener) => writer.hints.watch(listener),
     async close() {
       await beats.close();
