@@ -153,6 +153,16 @@ export interface RunStore {
    * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
    */
   claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
+  /**
+   * Takes runs that wait in the queue although a promise about them is broken (`start_by` of one that has not begun, the
+   * deadline of any), the longest overdue first: only to be ended, and so whatever they need and without their slots; they
+   * do not count as served. Empty when there are none; `null` when there are and the worker is not known. `now` in ms.
+   */
+  claimLate(request: {
+    readonly worker: string;
+    readonly now: number;
+    readonly limit: number;
+  }): Promise<readonly Claim[] | null>;
   commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
   post(batch: readonly Posting[]): Promise<readonly Posted[]>;
   /** Unconsumed messages of the given runs, oldest first. */

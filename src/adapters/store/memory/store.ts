@@ -87,6 +87,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
       }),
     holds: (worker) => !isSilent(state.workers.get(worker), clock.now()),
     claim: ({ worker, limit }) => write("claim", () => verbs.claim(worker, limit, clock.now())),
+    claimLate: ({ worker, now, limit }) => write("claim", () => verbs.claimLate(worker, now, limit)),
     commit: (batch) => write("commit", () => batch.map((entry) => verbs.commit(entry, clock.now()))),
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
     async inbox(runs) {

@@ -37,6 +37,13 @@ function wakeAt(run: MemoryRun): number {
   return run.place.at === "rest" && run.place.wakeAt !== null ? run.place.wakeAt : Number.POSITIVE_INFINITY;
 }
 
+/** When the first of its promises is broken, of those that still count. */
+function dueOf({ request, status }: MemoryRun): number {
+  const never = Number.POSITIVE_INFINITY;
+  const startBy = status === "queued" ? (request.sla?.startBy ?? never) : never;
+  return Math.min(request.deadlineAt ?? never, startBy);
+}
+
 export function nextDue(state: MemoryState): number | null {
   const next = Math.min(...state.runs.map(wakeAt), Number.POSITIVE_INFINITY);
   return next === Number.POSITIVE_INFINITY ? null : next;
@@ -160,6 +167,25 @@ export class Verbs {
     return taken.sort(byPlace).map(({ claim }) => claim);
   }
 
+  claimLate(worker: string, now: number, limit: number): Claim[] | null {
+    const waits = this.#state.runs.filter(({ place }) => place.at === "ready" || place.at === "parked");
+    const late = waits
+      .map((run) => ({ run, due: dueOf(run) }))
+      .filter(({ due }) => due <= now)
+      .sort((a, b) => a.due - b.due || a.run.no - b.run.no)
+      .slice(0, Math.max(0, limit));
+    if (late.length === 0) return [];
+    if (!this.#state.workers.has(worker)) return null;
+    return late.map(({ run }) => {
+      const offers = run.place.at === "ready" && run.place.gated;
+      this.#state.fence += 1;
+      const token = this.#state.fence;
+      run.place = { at: "lease", token, worker, since: null };
+      if (offers) this.#slots.passOn(run);
+      return { no: run.no, run: run.id, token, worker };
+    });
+  }
+
   #firstReady(labels: readonly string[]): Head | null {
     let first: Head | null = null;
     for (const run of this.#state.runs) {
@@ -183,8 +209,11 @@ export class Verbs {
   /** Takes a run out of its worker's hands. */
   #unlease(run: MemoryRun, now: number, ended: boolean): void {
     if (run.place.at !== "lease") return;
-    const ms = Math.max(0, now - run.place.since);
-    this.#state.served = serve(this.#state.served, { runs: ended ? 1 : 0, ms, at: now });
+    const { since } = run.place;
+    if (since !== null) {
+      const ms = Math.max(0, now - since);
+      this.#state.served = serve(this.#state.served, { runs: ended ? 1 : 0, ms, at: now });
+    }
     run.place = { at: "nowhere" };
     this.#slots.release(run, ended ? "all" : "lease");
   }

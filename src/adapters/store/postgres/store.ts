@@ -10,6 +10,7 @@ import { type ClaimOrder, claim } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
+import { claimLate, isAnyLate } from "./late.ts";
 import { prune } from "./prune.ts";
 import type { Reads } from "./reads.ts";
 import type { Session, Tx } from "./session.ts";
@@ -76,7 +77,6 @@ export function createRunStore(
     (all) => hints.publish(all),
     options,
   );
-  const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
 
   const guarded = guardOf(doors.database);
@@ -119,6 +119,8 @@ export function createRunStore(
     holds: (worker) => ownClock || beats.holds(worker),
     claim: ({ worker, limit }) =>
       claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now() }, guarded),
+    claimLate: async (asked) =>
+      (await isAnyLate(reads, asked)) ? told((tx) => claimLate(tx, { ...asked, shard })) : [],
     async inbox(runs) {
       return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
     },
@@ -130,7 +132,7 @@ export function createRunStore(
       return { woken, nextAt: next?.wake_at ?? null };
     },
     async reap(at, scope = "all") {
-      const of = { host, now: ownClock ? at : null, scope };
+      const of = { host: hostname(), now: ownClock ? at : null, scope };
       const { dead, orphans } = await workers.findDead(reads, of);
       if (dead.length === 0 && !orphans) return [];
       const freed = await bury(dead);
