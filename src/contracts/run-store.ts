@@ -261,6 +261,14 @@ export interface QueueLoad {
   readonly dropped: number;
 }
 
+/** Runs that are ready and need labels which no live worker has together. */
+export interface Unserved {
+  /** Sorted, each once. */
+  readonly needs: readonly string[];
+  /** Counted up to `LIMITS.unservedRuns`. */
+  readonly queued: number;
+}
+
 /** The readers' side: doors, screens and reports. Never blocks the engine's writes. */
 export interface RunReader {
   run(id: string): Promise<RunSummary | null>;
@@ -296,6 +304,8 @@ export interface RunReader {
   }>;
   /** `now` in ms since the epoch: the rates are of that moment. */
   load(now: number): Promise<QueueLoad>;
+  /** By what they need, the most first, at most `LIMITS.unservedSets`. */
+  unserved(): Promise<readonly Unserved[]>;
   /** Those whose key begins with `prefix`, by key. `after` is the last key of the previous page. */
   slots(query: {
     readonly prefix: string;

@@ -342,6 +342,7 @@ async function snapshot({ store, reader }: StoreUnderTest, now: number): Promise
     nextAt: (await store.wakeDue(0, 0)).nextAt,
     load: await countsOf(reader, now),
     workers: await reader.workers(),
+    unserved: await reader.unserved(),
     slots: await Promise.all(["key:", "tenant:"].map((prefix) => reader.slots({ prefix, ...page }))),
     keys: await Promise.all(
       ["t1", "t2"].flatMap((tenant) => ["k1", "k2"].map((key) => reader.byIdempotencyKey(tenant, key))),

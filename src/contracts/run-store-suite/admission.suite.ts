@@ -243,6 +243,29 @@ function shareSuite({ reader, store, take }: UnderTest): void {
 
 function labelsSuite({ reader, store, take }: UnderTest): void {
   describe("labels", () => {
+    it("that no worker has together are told, with how many runs wait for them, the most first", async () => {
+      await store().join(worker("w", { labels: ["linux"] }));
+      await store().join(worker("late", { slots: 0 }));
+      await store().admit([
+        admission("run_1", { needs: ["gpu", "linux"] }),
+        admission("run_2", { needs: ["quantum"] }),
+        admission("run_3", { needs: ["linux", "gpu"] }),
+        admission("run_4", { needs: ["linux"] }),
+        admission("run_5"),
+      ]);
+      expect(await reader().unserved()).toEqual([
+        { needs: ["gpu", "linux"], queued: 2 },
+        { needs: ["quantum"], queued: 1 },
+      ]);
+      expect((await reader().load(0)).workers).toBe(1);
+      expect((await reader().counts()).workers).toBe(1);
+      await store().join(worker("g", { labels: ["gpu", "linux"] }));
+      expect(await reader().unserved()).toEqual([{ needs: ["quantum"], queued: 1 }]);
+      const cancel = { kind: "cancel", name: "cancel", body: null, from: "api", at: 0 } as const;
+      await store().post([{ ...cancel, run: "run_2", id: "c" }]);
+      expect(await reader().unserved()).toEqual([]);
+    });
+
     it("keep a run for a worker that has them all, and it blocks nobody", async () => {
       await store().join(worker("w", { labels: ["linux"] }));
       await store().admit([

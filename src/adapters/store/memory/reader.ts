@@ -1,8 +1,9 @@
-import type { QueueLoad, RunReader, SlotView, WorkerView } from "../../../contracts/run-store.ts";
-import { missingWorker } from "../../../domain/labels.ts";
+import type { QueueLoad, RunReader, SlotView, Unserved, WorkerView } from "../../../contracts/run-store.ts";
+import { hasLabels, laneOf, missingWorker } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 import { serviceRate } from "../../../domain/service-rate.ts";
+import { toUnserved } from "../sql/unserved.ts";
 import { copy, type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 function waitingFor(state: MemoryState, { place }: MemoryRun): readonly string[] {
@@ -96,13 +97,19 @@ export function createMemoryReader(state: MemoryState): RunReader {
         ready: at("ready"),
         resting: at("rest"),
         leased: at("lease"),
-        workers: state.workers.size,
+        workers: working(state).length,
       };
     },
     load: async (now) => loadOf(state, now),
+    unserved: async () => unservedIn(state),
     slots: async (query) => slotsIn(state, query),
     workers: async () => workersOf(state),
   };
+}
+
+/** Those that drive runs; one that only ends what is late has no slots. */
+function working(state: MemoryState) {
+  return [...state.workers.values()].filter(({ info }) => info.slots > 0);
 }
 
 function loadOf(state: MemoryState, now: number): QueueLoad {
@@ -132,12 +139,25 @@ function loadOf(state: MemoryState, now: number): QueueLoad {
     parked: at("parked"),
     leased: at("lease"),
     resting: at("rest"),
-    workers: state.workers.size,
+    workers: working(state).length,
     slots: [...state.workers.values()].reduce((sum, { info }) => sum + info.slots, 0),
     ...serviceRate([state.served], now),
     refused,
     dropped,
   };
+}
+
+function unservedIn(state: MemoryState): readonly Unserved[] {
+  const workers = [...state.workers.values()].map(({ info }) => info.labels ?? []);
+  const lanes = new Map<string, number>();
+  for (const { place } of state.runs) {
+    if (place.at !== "ready" || workers.some((labels) => hasLabels(labels, place.needs))) continue;
+    // What needs none waits for any worker: that there is none is told elsewhere.
+    if (place.needs.length === 0) continue;
+    const lane = laneOf(place.needs);
+    lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
+  }
+  return toUnserved([...lanes].map(([labels, queued]) => ({ labels, queued })));
 }
 
 function slotsIn(

@@ -1,7 +1,10 @@
+import type { Unserved } from "../../../contracts/run-store.ts";
 import { newestSchema, type SchemaState } from "../sql/migrations.ts";
 import { shownAddress } from "./address.ts";
 import { storeFailure } from "./failures.ts";
 import { schemaState } from "./migrate.ts";
+import { createRunReader } from "./reader.ts";
+import { Reads } from "./reads.ts";
 import { connect } from "./session.ts";
 
 export interface PostgresState {
@@ -29,5 +32,17 @@ export async function inspectPostgres(url: string): Promise<PostgresState> {
     }
   } catch (error) {
     throw storeFailure(error, address);
+  }
+}
+
+const PATIENCE_MS = 3_000;
+
+/** Runs that no live worker can take; of a database with this binary's schema. */
+export async function unservedInPostgres(url: string): Promise<readonly Unserved[]> {
+  const reads = new Reads({ url, patienceMs: PATIENCE_MS });
+  try {
+    return await createRunReader(reads).unserved();
+  } finally {
+    await reads.close();
   }
 }
