@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { admissionSuite } from "./run-store-suite/admission.suite.ts";
 import { commitSuite } from "./run-store-suite/commit.suite.ts";
 import { type StoreMaker, useStore } from "./run-store-suite/fixtures.suite.ts";
+import { labelsSuite } from "./run-store-suite/labels.suite.ts";
 import { lateSuite } from "./run-store-suite/late.suite.ts";
 import { messagesSuite } from "./run-store-suite/messages.suite.ts";
 import { queueSuite } from "./run-store-suite/queue.suite.ts";
@@ -15,6 +16,7 @@ export function runStoreSuite(maker: StoreMaker): void {
     queueSuite(tested);
     admissionSuite(tested);
     slotsSuite(tested);
+    labelsSuite(tested);
     lateSuite(tested);
     commitSuite(tested);
     messagesSuite(tested);
