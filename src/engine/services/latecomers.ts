@@ -24,7 +24,11 @@ export function latecomers(parts: EngineParts, worker: WorkerInfo): Chore {
   const retries = new RetryBudgets(() => DEFAULT_RETRY_BUDGET);
   const next = () => store.claimLate({ worker: worker.id, now: clock.now(), limit: AT_ONCE });
 
-  const end = async (claim: Claim, inbox: readonly InboxMessage[], plans: Map<string, Plan | null>) => {
+  const end = async (
+    claim: Claim,
+    inbox: Promise<readonly InboxMessage[]>,
+    plans: Map<string, Plan | null>,
+  ) => {
     const plan = async (hash: string): Promise<Plan | null> => {
       if (!plans.has(hash)) {
         const stored = await parts.workflows.byHash(hash);
@@ -42,10 +46,12 @@ export function latecomers(parts: EngineParts, worker: WorkerInfo): Chore {
   const sweep = async (first: readonly Claim[]): Promise<number> => {
     let ended = 0;
     for (let claims: readonly Claim[] | null = first; claims?.length; claims = await next()) {
-      const messages = await store.inbox(claims.map(({ no }) => no));
-      const inbox = Map.groupBy(messages, ({ no }) => no);
+      const inbox = store
+        .inbox(claims.map(({ no }) => no))
+        .then((messages) => Map.groupBy(messages, ({ no }) => no));
+      const messagesOf = async (claim: Claim) => (await inbox).get(claim.no) ?? [];
       const plans = new Map<string, Plan | null>();
-      await Promise.all(claims.map((claim) => end(claim, inbox.get(claim.no) ?? [], plans)));
+      await Promise.all(claims.map((claim) => end(claim, messagesOf(claim), plans)));
       ended += claims.length;
       if (ended >= ROUND_RUNS || claims.length < AT_ONCE) break;
     }

@@ -1,12 +1,11 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
 import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
-import { hasLabels } from "../../../domain/labels.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
-import { type ClaimOrder, claim } from "./claims.ts";
+import { type ClaimOrder, claim, LOOK } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
@@ -78,10 +77,11 @@ export function createRunStore(
     options,
   );
   const now = () => (ownClock ? clock.now() : null);
+  /** This process made runs ready since it last claimed: no need to look first. */
+  let ours = false;
 
   const guarded = guardOf(doors.database);
-  const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
-    guarded(() => session.transaction(work));
+  const { write, told } = writesOf(doors, { hints, guarded });
   const batch = <Entry, Given>(
     session: Session,
     kind: Parameters<typeof runBatch<Entry, Given>>[1],
@@ -89,16 +89,12 @@ export function createRunStore(
   ) =>
     guarded(async () => {
       const done = await runBatch(session, kind, { entries, shard });
+      ours ||= done.hints.some(({ kind }) => kind === "ready");
       hints.publish(done.hints);
       return done.answers;
     });
-  const told = async <T>(work: (tx: Tx) => Promise<{ answer: T; hints: readonly StoreHint[] }>) => {
-    const done = await write(doors, work);
-    hints.publish(done.hints);
-    return done.answer;
-  };
   const bury = async (dead: readonly string[]): Promise<readonly string[]> => {
-    const freed = await write(doors, (tx) => workers.bury(tx, dead, shard));
+    const freed = await write((tx) => workers.bury(tx, dead, shard));
     if (freed.length > 0) hints.publish([READY]);
     return freed;
   };
@@ -109,7 +105,7 @@ export function createRunStore(
     post: (entries) => batch(doors, POST, entries),
     async join(worker) {
       const asked = process.hrtime.bigint();
-      await write(doors, (tx) => workers.join(tx, worker, now()));
+      await write((tx) => workers.join(tx, worker, now()));
       if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
@@ -117,8 +113,11 @@ export function createRunStore(
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    claim: ({ worker, limit }) =>
-      claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now() }, guarded),
+    claim({ worker, limit }) {
+      const sure = ours;
+      ours = false;
+      return claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now(), sure }, guarded);
+    },
     claimLate: async (asked) =>
       (await isAnyLate(reads, asked)) ? told((tx) => claimLate(tx, { ...asked, shard })) : [],
     async inbox(runs) {
@@ -126,7 +125,7 @@ export function createRunStore(
     },
     async wakeDue(at, limit) {
       const due = limit > 0 && (await reads.many(workers.ANY_DUE, [at])).length > 0;
-      const woken = due ? await write(doors, (tx) => workers.wake(tx, { now: at, limit, shard })) : 0;
+      const woken = due ? await write((tx) => workers.wake(tx, { now: at, limit, shard })) : 0;
       if (woken > 0) hints.publish([READY]);
       const [next] = await reads.many<{ wake_at: number }>(workers.NEXT_DUE, []);
       return { woken, nextAt: next?.wake_at ?? null };
@@ -150,8 +149,8 @@ export function createRunStore(
       await hints.close();
       await Promise.all([commits, claims, doors, reads].map((one) => one.close()));
     },
-    prune: (before, limit) => write(doors, (tx) => prune(tx, { before, limit, shard })),
-    beat: (worker) => write(doors, (tx) => workers.beat(tx, worker, now())),
+    prune: (before, limit) => write((tx) => prune(tx, { before, limit, shard })),
+    beat: (worker) => write((tx) => workers.beat(tx, worker, now())),
   };
 }
 
@@ -166,27 +165,35 @@ function guardOf(database: string) {
   };
 }
 
+/** Writes that have no batch: `told` passes their hints on. */
+function writesOf(
+  session: Session,
+  { hints, guarded }: { readonly hints: Hints; readonly guarded: ReturnType<typeof guardOf> },
+) {
+  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => guarded(() => session.transaction(work));
+  const told = async <T>(work: (tx: Tx) => Promise<{ answer: T; hints: readonly StoreHint[] }>) => {
+    const done = await write(work);
+    hints.publish(done.hints);
+    return done.answer;
+  };
+  return { write, told };
+}
+
 async function claimReady(
   { claims, reads, hints }: Pick<Sessions, "claims" | "reads"> & { readonly hints: Hints },
-  of: Omit<ClaimOrder, "lanes">,
+  of: ClaimOrder & { readonly sure: boolean },
   guarded: <T>(work: () => Promise<T>) => Promise<T>,
 ): Promise<readonly Claim[] | null> {
   // Most looks find nothing: they write nothing.
-  const look = await reads.many<{ labels: string | null; lane: number | null; needs: string | null }>(
-    workers.LOOK,
-    [of.worker],
-  );
-  const known = look[0]?.labels ?? null;
-  if (known === null) return null;
-  const labels = JSON.parse(known) as string[];
-  const lanes = look.flatMap(({ lane, needs }) =>
-    lane !== null && needs !== null && hasLabels(labels, JSON.parse(needs) as string[]) ? [lane] : [],
-  );
-  if (lanes.length === 0 || of.limit <= 0) return [];
+  if (!of.sure || of.limit <= 0) {
+    const [look] = await reads.many<{ known: boolean; waits: boolean }>(LOOK, [of.worker]);
+    if (!look?.known) return null;
+    if (!look.waits || of.limit <= 0) return [];
+  }
   const claimed = await guarded(() =>
     claims.transaction((tx) => {
       tx.identify();
-      return claim(tx, { ...of, lanes });
+      return claim(tx, of);
     }),
   );
   if (claimed?.more) hints.publish([READY]);
