@@ -4,7 +4,7 @@ import { access, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
-import { inspectPostgres, unservedInPostgres } from "../adapters/store/postgres/inspect.ts";
+import { inspectPostgres, roomInPostgres, unservedInPostgres } from "../adapters/store/postgres/inspect.ts";
 import { judgeSchema, type SchemaState } from "../adapters/store/sql/migrations.ts";
 import { inspectSqlite, unservedInSqlite } from "../adapters/store/sqlite/inspect.ts";
 import type { GateSpec } from "../contracts/gates.ts";
@@ -30,6 +30,8 @@ const NODE_MAJOR = 24;
 const GIT_AT_LEAST = [2, 30] as const;
 const LITTLE_BYTES = 5 * 1_024 ** 3;
 const TOO_LITTLE_BYTES = 256 * 1_024 ** 2;
+/** Of the server's connections; others need some too. */
+const NEARLY_ALL = 0.8;
 const COMMAND_MS = 10_000;
 
 const run = promisify(execFile);
@@ -41,6 +43,8 @@ export async function* diagnose(config: Config, cwd: string): AsyncGenerator<Che
   yield await freeDisk(config.dataDir);
   const database = config.databaseUrl === null ? sqlite(config.dataDir) : await postgres(config.databaseUrl);
   yield database.check;
+  if (database.ready && config.databaseUrl !== null)
+    yield await connections(config.databaseUrl, config.databaseConnections);
   if (database.ready) yield* unserved(config);
   yield await git();
   yield await programs();
@@ -141,6 +145,25 @@ function judged(of: {
     };
   } catch (error) {
     return unready(bad("database", messageOf(error), remedyOf(error)));
+  }
+}
+
+/** Whether the server has room for what the processes that are there may open. */
+async function connections(url: string, each: number): Promise<Check> {
+  const name = "connections";
+  try {
+    const { most, used, processes } = await roomInPostgres(url);
+    const there = Math.max(1, processes);
+    const needed = there * each;
+    const detail = `${there} × ${each} of ${most}, ${used} in use now`;
+    if (Math.max(needed, used) < most * NEARLY_ALL) return good(name, detail);
+    return fair(
+      name,
+      detail,
+      "Set DATABASE_CONNECTIONS lower (at least 5), or PostgreSQL's max_connections higher; docs/DEPLOYMENT.md.",
+    );
+  } catch (error) {
+    return bad(name, messageOf(error), remedyOf(error));
   }
 }
 

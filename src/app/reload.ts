@@ -16,9 +16,10 @@ export interface Reloadable {
 }
 
 /** Those whose values may be shown. */
-const SHOWN = /^AGENT_RUNNER_/;
+const SHOWN = /^(AGENT_RUNNER_|DATABASE_CONNECTIONS$)/;
 /** What this program reads beside its own: the providers' variables and the models by stage. */
-const READ = /^(AGENT_RUNNER_|DATABASE_URL$|ANTHROPIC_|GEMINI_|GOOGLE_|OPENAI_|OLLAMA_|[A-Z]+_MODEL$)/;
+const READ =
+  /^(AGENT_RUNNER_|DATABASE_(URL|CONNECTIONS)$|ANTHROPIC_|GEMINI_|GOOGLE_|OPENAI_|OLLAMA_|[A-Z]+_MODEL$)/;
 
 /** All parts take the new settings, or, when one of them cannot, none does and the failure says why. */
 async function applySettings(
