@@ -59,6 +59,7 @@ it.each([
       "read",
       "read",
       "read",
+      "spend",
     ],
   },
 ])("a process with $connections connections does all its work with no more of them", async (given) => {
