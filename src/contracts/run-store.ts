@@ -97,6 +97,8 @@ export type CommitNext =
       readonly failure: Failure | null;
     };
 
+export type Answered = "accepted" | "not_found" | "already_answered" | "expired";
+
 /** What one run has to write, in one transaction with whatever else is in the batch. All or nothing per entry. */
 export interface Commit {
   readonly claim: Claim;
@@ -176,14 +178,17 @@ export interface RunStore {
   reap(now: number, scope?: ReapScope): Promise<readonly string[]>;
   /** Facts of a run with `seq > after`, ascending. */
   facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;
-  /** Answers once; the run gets an `approval` message in the same transaction. */
+  /**
+   * Answers once; the run gets an `approval` message in the same transaction. `expired`: it is still pending, and was to be
+   * answered before `at`.
+   */
   answerApproval(answer: {
     readonly approval: string;
     readonly answer: ApprovalAnswer;
     readonly by: string;
     readonly comment: string;
     readonly at: number;
-  }): Promise<"accepted" | "not_found" | "already_answered">;
+  }): Promise<Answered>;
   /**
    * Gives slots another limit at once: what waits for one that has more room is ready, and whoever holds one keeps it.
    * Returns how many have another limit now; keys that no open run names are left out.

@@ -193,6 +193,10 @@ function aNext(draw: Draw, now: number): Commit["next"] {
   }
 }
 
+function anExpiry(draw: Draw, now: number): number | null {
+  return chance(draw, 3) ? now + draw(1_000) : null;
+}
+
 async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
   const now = pair.clock.now();
   const invented = { no: 1, run: "run_0", token: 0, worker: "w1" };
@@ -202,7 +206,13 @@ async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
   const first = last + (chance(draw, 20) ? 2 : 1);
   const asked = (): Commit["approvals"][number] => ({
     step: pick(draw, STEPS),
-    request: { id: pick(draw, APPROVALS), title: "?", details: { a: [1] }, risk: "low", expiresAt: null },
+    request: {
+      id: pick(draw, APPROVALS),
+      title: "?",
+      details: { a: [1] },
+      risk: "low",
+      expiresAt: anExpiry(draw, now),
+    },
   });
   return commit(claim, {
     facts: facts(
@@ -489,7 +499,7 @@ const EXPECTED = [
   ...["created", "existing", "refused"].map((kind) => `admit ${kind}`),
   ...["ok", "fenced", "refused"].map((kind) => `commit ${kind}`),
   ...["accepted", "duplicate", "unknown_run", "run_ended"].map((kind) => `post ${kind}`),
-  ...["accepted", "not_found", "already_answered"].map((kind) => `answer ${kind}`),
+  ...["accepted", "not_found", "already_answered", "expired"].map((kind) => `answer ${kind}`),
   "claim null",
   "claim some",
   "claimLate null",

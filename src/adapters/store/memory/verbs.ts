@@ -2,6 +2,7 @@ import type { Json } from "../../../base/json.ts";
 import type {
   Admission,
   Admitted,
+  Answered,
   Claim,
   Commit,
   CommitNext,
@@ -245,11 +246,12 @@ export class Verbs {
     return "accepted";
   }
 
-  answer(given: Parameters<RunStore["answerApproval"]>[0]): "accepted" | "not_found" | "already_answered" {
+  answer(given: Parameters<RunStore["answerApproval"]>[0]): Answered {
     const { approval: id, answer, by, comment, at } = given;
     const approval = this.#state.approvals.get(id);
     if (approval === undefined) return "not_found";
     if (approval.status !== "pending") return "already_answered";
+    if (approval.expiresAt !== null && approval.expiresAt <= at) return "expired";
     const answered = { status: answer, answeredAt: at, answeredBy: by, comment };
     this.#state.approvals.set(id, { ...approval, ...answered });
     const message = { run: approval.run, id: `approval:${id}`, kind: "approval", name: id } as const;

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import type { Answered, Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
@@ -56,12 +56,11 @@ const LOCK_ASKING = statement(
 );
 const ANSWER = statement(
   `UPDATE approval SET status = $2, answered_at = $3, answered_by = $4, comment = $5
-   WHERE id = $1 AND status = 'pending'`,
+   WHERE id = $1 AND status = 'pending' AND (expires_at IS NULL OR expires_at > $3)`,
 );
+const IS_PENDING = statement("SELECT true AS pending FROM approval WHERE id = $1 AND status = 'pending'");
 
 const READY: StoreHint = { kind: "ready" };
-
-type Answered = "accepted" | "not_found" | "already_answered";
 
 export function createRunStore(
   { commits, claims, doors, reads }: Sessions,
@@ -210,7 +209,10 @@ async function answerIn(
   if (asked === undefined) return { answer: "not_found", hints: [] };
   const { approval, answer: status, at, by, comment } = given;
   const first = await tx.run(ANSWER, [approval, status, at, by, comment]);
-  if (first === 0) return { answer: "already_answered", hints: [] };
+  if (first === 0) {
+    const pending = (await tx.many(IS_PENDING, [approval])).length > 0;
+    return { answer: pending ? "expired" : "already_answered", hints: [] };
+  }
   const message = answerMessage(asked.run, given);
   const { hints } = await applyAll(tx, POST, { entries: [message], shard });
   return { answer: "accepted", hints };
