@@ -1,5 +1,6 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
+import type { HealthBoard } from "../../../contracts/health-board.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
@@ -11,6 +12,7 @@ import { LIMITS } from "../../../domain/limits.ts";
 import type { MigrateMode } from "../sql/migrations.ts";
 import { storeFailure } from "./failures.ts";
 import { createFleet } from "./fleet.ts";
+import { createHealthBoard } from "./health-board.ts";
 import { Hints } from "./hints.ts";
 import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
@@ -44,6 +46,7 @@ export interface PostgresStore {
   readonly workflows: WorkflowStore;
   readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
+  readonly health: HealthBoard;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
@@ -58,6 +61,9 @@ export interface PostgresStore {
 const STALL_NOTICE_MS = 2_000;
 const BEAT_ANSWER_MS = 3_000;
 const PATIENCE_MS = 5_000;
+/** For what calls do not wait for, and what is old in a second. */
+const HEALTH_PATIENCE_MS = 1_000;
+const HEALTH_ANSWER_MS = 2_000;
 
 const warnOfBeat = (worker: string, message: string): void =>
   process.emitWarning(`worker ${worker} could not beat and tries again: ${message}`, "BeatWarning");
@@ -75,6 +81,12 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const doors = session("doors");
   const talk = session("live");
   const rates = new Session({ url, name: "rates", patienceMs });
+  const news = new Session({
+    url,
+    name: "health",
+    patienceMs: HEALTH_PATIENCE_MS,
+    answerMs: HEALTH_ANSWER_MS,
+  });
   const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
@@ -109,6 +121,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     workflows: createWorkflowStore(doors, reads),
     schedules: createScheduleStore(doors, reads),
     live: createLiveRelay(talk, reads),
+    health: createHealthBoard(news, now),
     spend: createSpendLedger({
       session: money,
       reads,
@@ -119,7 +132,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     rates: createPostgresRates(rates, clock),
     wakeUp: () => hints.mode,
     async close() {
-      await Promise.all([talk.close(), money.close(), leaders.close(), rates.close()]);
+      await Promise.all([talk.close(), money.close(), leaders.close(), rates.close(), news.close()]);
       await store.close();
     },
   };
