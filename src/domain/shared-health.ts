@@ -144,15 +144,16 @@ function withLimit(shared: SharedHealth, { limitedUntil }: HealthNews, { by, now
 }
 
 /** By logarithms, as each process reckons for itself. */
-function withTtft(shared: SharedHealth, { ttft }: HealthNews, { now }: From): SharedHealth {
-  if (ttft === undefined) return shared;
-  const known = shared.ttftMs;
-  if (known === null || shared.ttftAt + TTFT_FRESH_MS <= now)
-    return { ...shared, ttftMs: ttft.ms, ttftAt: now };
+function withTtft(row: SharedHealth, { ttft }: HealthNews, { by, now }: From): SharedHealth {
+  if (ttft === undefined) return row;
+  const known = row.ttftMs;
+  if (known === null || row.ttftAt + TTFT_FRESH_MS <= now) {
+    return { ...row, ttftMs: ttft.ms, ttftAt: now, by: row.by === "" ? by : row.by };
+  }
   const weight = ttft.samples / (ttft.samples + TTFT_SAMPLES);
   const ms = between(known, ttft.ms, weight);
   const isNews = Math.abs(Math.log(ms / known)) >= TTFT_SAME;
-  return isNews ? { ...shared, ttftMs: ms, ttftAt: now } : shared;
+  return isNews ? { ...row, ttftMs: ms, ttftAt: now } : row;
 }
 
 function withoutLease(shared: SharedHealth, { released }: HealthNews, { by }: From): SharedHealth {
