@@ -123,6 +123,7 @@ function withBreaker(shared: SharedHealth, { breaker, turn }: HealthNews, { by, 
     return { ...shared, ...closed, turn: shared.turn + 1, by };
   }
   const until = Math.min(breaker.until, now + MOST_OPEN_MS);
+  if (until + FORGOTTEN_MS <= now) return shared;
   const known = standing(shared, now) === "closed" ? 0 : (shared.openUntil as number);
   if (until <= known && (shared.quarantined || !breaker.quarantined)) return shared;
   const wasOpen = known > 0;

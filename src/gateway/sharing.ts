@@ -127,6 +127,7 @@ export class HealthSharing implements Sharing {
       const change = this.#changeOf(health, row);
       if (change === null) health.adopt(row);
       else changes.push(change);
+      if (health.shared.untold) this.#again = true;
     }
     await this.#tell(changes, known);
     await this.#askForLeases(known);
@@ -181,6 +182,7 @@ export class HealthSharing implements Sharing {
   }
 
   #mayAsk(health: ModelHealth, row: SharedHealth): boolean {
+    if (this.#stopped) return false;
     const now = this.#parts.clock.now();
     const { wantedAt, permit, restUntil } = health.shared;
     const wants = wantedAt !== null && now - wantedAt < WANTED_MS && permit === null && restUntil <= now;
