@@ -170,13 +170,16 @@ it("in whatever order news come: turns and windows never go back, and a version 
         fc.constant({ kind: "closed" as const }),
         fc.record({
           kind: fc.constant("opened" as const),
-          until: fc.integer({ min: NOW - HOUR, max: NOW + HOUR }),
+          until: fc.double({ min: NOW - HOUR, max: NOW + HOUR, noNaN: true }),
           openings: fc.integer({ min: 1, max: 9 }),
           quarantined: fc.boolean(),
         }),
       ),
-      limitedUntil: fc.integer({ min: 0, max: NOW + HOUR }),
-      ttft: fc.record({ ms: fc.integer({ min: 1, max: 60_000 }), samples: fc.integer({ min: 1, max: 99 }) }),
+      limitedUntil: fc.double({ min: 0, max: NOW + HOUR, noNaN: true }),
+      ttft: fc.record({
+        ms: fc.double({ min: 0, max: 60_000, noNaN: true }),
+        samples: fc.integer({ min: 1, max: 99 }),
+      }),
       released: fc.boolean(),
     },
     { requiredKeys: ["turn"] },
@@ -193,6 +196,9 @@ it("in whatever order news come: turns and windows never go back, and a version 
         expect(next.limitedUntil).toBeGreaterThanOrEqual(row.limitedUntil);
         expect(next.openUntil ?? 0).toBeLessThanOrEqual(now + HOUR);
         expect(next.version).toBe(0);
+        for (const ms of [next.openUntil, next.limitedUntil, next.ttftMs]) {
+          expect(ms === null || Number.isInteger(ms)).toBe(true);
+        }
         // Said twice, it is no news.
         expect(
           withNews(next, { ...one, released: false, turn: -1 }, { by: "wrk_b", now })?.turn ?? next.turn,

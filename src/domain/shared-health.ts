@@ -1,6 +1,6 @@
 /**
- * What all processes of a database know of one model, under one account. Times are ms since the epoch by the database's
- * clock.
+ * What all processes of a database know of one model, under one account. Times are whole ms since the epoch by the
+ * database's clock.
  */
 export interface SharedHealth {
   readonly model: string;
@@ -122,7 +122,7 @@ function withBreaker(shared: SharedHealth, { breaker, turn }: HealthNews, { by, 
     const closed = { openUntil: null, openings: 0, quarantined: false, ...NO_LEASE };
     return { ...shared, ...closed, turn: shared.turn + 1, by };
   }
-  const until = Math.min(breaker.until, now + MOST_OPEN_MS);
+  const until = Math.min(Math.ceil(breaker.until), now + MOST_OPEN_MS);
   if (until + FORGOTTEN_MS <= now) return shared;
   const known = standing(shared, now) === "closed" ? 0 : (shared.openUntil as number);
   if (until <= known && (shared.quarantined || !breaker.quarantined)) return shared;
@@ -139,7 +139,7 @@ function withBreaker(shared: SharedHealth, { breaker, turn }: HealthNews, { by, 
 }
 
 function withLimit(shared: SharedHealth, { limitedUntil }: HealthNews, { by, now }: From): SharedHealth {
-  const until = Math.min(limitedUntil ?? 0, now + MOST_LIMITED_MS);
+  const until = Math.min(Math.ceil(limitedUntil ?? 0), now + MOST_LIMITED_MS);
   if (until <= now || until <= shared.limitedUntil + SAME_WINDOW_MS) return shared;
   return { ...shared, limitedUntil: until, by };
 }
@@ -149,7 +149,7 @@ function withTtft(row: SharedHealth, { ttft }: HealthNews, { by, now }: From): S
   if (ttft === undefined) return row;
   const known = row.ttftMs;
   if (known === null || row.ttftAt + TTFT_FRESH_MS <= now) {
-    return { ...row, ttftMs: ttft.ms, ttftAt: now, by: row.by === "" ? by : row.by };
+    return { ...row, ttftMs: Math.max(1, Math.round(ttft.ms)), ttftAt: now, by: row.by === "" ? by : row.by };
   }
   const weight = ttft.samples / (ttft.samples + TTFT_SAMPLES);
   const ms = between(known, ttft.ms, weight);

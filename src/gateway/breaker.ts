@@ -163,7 +163,7 @@ export class Breaker {
     const { settings, now, random } = this.#parts;
     // Half of the time is certain, the other half is drawn: many processes shall not probe at once.
     const whole = backoffMs(settings.open, this.#openings, 1);
-    this.#openUntil = now() + (ms ?? whole / 2 + (whole / 2) * random());
+    this.#openUntil = Math.ceil(now() + (ms ?? whole / 2 + (whole / 2) * random()));
     this.#move("open");
     this.#parts.onMove?.();
   }

@@ -224,7 +224,7 @@ export class ModelHealth {
   #limited(ticket: Ticket, retryAfterMs: number | undefined, now: number): void {
     this.breaker.leave(ticket, "neutral");
     if (retryAfterMs !== undefined) {
-      const until = now + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
+      const until = Math.ceil(now + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
       if (until > this.#limitedUntil) {
         this.#limitedUntil = until;
         this.shared.limited();

@@ -38,6 +38,8 @@ export interface SharingParts {
   readonly self: string;
   /** Of a probe, in ms. */
   readonly leaseMs: number;
+  /** How long nothing may be heard of the store before everybody judges for themselves; `AWAY_MS` when absent. */
+  readonly awayMs?: number;
 }
 
 interface Change {
@@ -64,7 +66,7 @@ export class HealthSharing implements Sharing {
   }
 
   get live(): boolean {
-    return !this.#stopped && this.#parts.clock.now() - this.#heardAt < AWAY_MS;
+    return !this.#stopped && this.#parts.clock.now() - this.#heardAt < (this.#parts.awayMs ?? AWAY_MS);
   }
 
   start(): void {
