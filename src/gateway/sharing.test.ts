@@ -15,12 +15,17 @@ const FIRST_OPEN_MS = 5_100;
 /** What several processes share, without a database: `mood` says how it answers. */
 function createHub(clock: ManualClock) {
   const rows = new Map<string, SharedHealth>();
-  const state = { mood: "well" as "well" | "broken" | "stuck", reads: 0, writes: 0 };
+  const state = { mood: "well" as "well" | "broken" | "stuck" | "read-only", reads: 0, writes: 0 };
   const answer = async <T>(value: () => T): Promise<T> => {
     if (state.mood === "broken") throw new Error("the database is gone");
     if (state.mood === "stuck") return new Promise<T>(() => {});
     return value();
   };
+  const change = <T>(value: () => T): Promise<T> =>
+    answer(() => {
+      if (state.mood === "read-only") throw new Error("the database is locked");
+      return value();
+    });
   const key = ({ account, model }: { account: string; model: string }) => `${account} ${model}`;
   const put = (row: SharedHealth) => {
     const next = { ...row, version: row.version + 1, at: clock.now() };
@@ -34,12 +39,12 @@ function createHub(clock: ManualClock) {
     },
     swap: (changes) => {
       state.writes += 1;
-      return answer(() =>
+      return change(() =>
         changes.map((row) => ((rows.get(key(row))?.version ?? 0) === row.version ? put(row) : null)),
       );
     },
     lease: ({ turn, by, ms, ...of }) =>
-      answer(() => {
+      change(() => {
         const row = rows.get(key(of));
         const now = clock.now();
         if (row === undefined || row.turn !== turn || row.openUntil === null || row.openUntil > now)
@@ -299,6 +304,19 @@ describe("while the store", () => {
     hub.state.mood = "stuck";
     await clock.advance(6_000);
     expect(a.sharing.live).toBe(false);
+    expect(wouldCall(a.health)).toBe("probe");
+  });
+
+  it("can be read and not written, nobody waits for a right that it cannot give", async () => {
+    const { clock, hub, processes } = setUp();
+    const [a] = processes as [(typeof processes)[0]];
+    await clock.advance(1_000);
+    fails(a.health);
+    await clock.advance(1_200);
+    hub.state.mood = "read-only";
+    await clock.advance(4_000);
+    wouldCall(a.health);
+    await clock.advance(5_000);
     expect(wouldCall(a.health)).toBe("probe");
   });
 

@@ -116,8 +116,8 @@ export class HealthSharing implements Sharing {
 
   async #turn(): Promise<void> {
     const { board, book, clock } = this.#parts;
+    const asked = clock.now();
     const rows = await board.read();
-    this.#heardAt = clock.now();
     const known = new Map<ModelHealth, SharedHealth>();
     for (const row of rows) {
       const health = book.ofShared(row);
@@ -133,6 +133,8 @@ export class HealthSharing implements Sharing {
     }
     await this.#tell(changes, known);
     await this.#askForLeases(known);
+    // Only now: a store that can be read and not written gives nobody the right to probe.
+    this.#heardAt = asked;
   }
 
   #changeOf(health: ModelHealth, row: SharedHealth): Change | null {

@@ -49,12 +49,7 @@ const sharing = new HealthSharing({
   board: opened.health,
   clock,
   random: Math.random,
-  log: {
-    debug: () => {},
-    info: () => {},
-    warn: (of, said) => process.stderr.write(`${said} ${JSON.stringify(of)}\n`),
-    error: () => {},
-  },
+  log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   self,
   leaseMs,
   ...(order.patient ? { awayMs: ANSWERS_WITHIN_MS } : {}),

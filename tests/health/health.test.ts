@@ -82,100 +82,104 @@ class Caller {
   }
 }
 
-/** What `first` does, and when it was asked; `second` always answers. */
+/** A provider of its own: what its `first` model does, and when it was asked; `second` always answers. */
 interface Stage {
+  readonly fake: FakeModels;
   first: "well" | "down" | { readonly lateMs: number };
   readonly askedAt: number[];
 }
 
-let server: TestPostgres;
-let fake: FakeModels;
-let folder: string;
-const stage: Stage = { first: "well", askedAt: [] };
-
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "agent-runner-health-"));
-  server = await startPostgres();
-  fake = await startFakeModels({
-    scripts: [script.value],
+async function openStage(): Promise<Stage> {
+  const askedAt: number[] = [];
+  const fake = await startFakeModels({
+    scripts: script.ok ? [script.value] : [],
     clock: realClock,
     behave: ({ model }): Behaviour => {
       if (model !== "first") return {};
-      stage.askedAt.push(performance.now());
+      askedAt.push(performance.now());
       if (stage.first === "down") return { fault: { kind: "unavailable" } };
       return stage.first === "well" ? {} : { delayMs: stage.first.lateMs };
     },
   });
+  const stage: Stage = { fake, first: "well", askedAt };
+  return stage;
+}
+
+let folder: string;
+/** One to ask, one to be killed. */
+let server: TestPostgres;
+let doomed: TestPostgres;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "agent-runner-health-"));
+  [server, doomed] = await Promise.all([startPostgres(), startPostgres()]);
 });
 afterAll(async () => {
-  await fake?.close();
-  await server?.stop();
+  await Promise.all([server?.stop(), doomed?.stop()]);
   rmSync(folder, { recursive: true, force: true });
 });
 
-let stores = 0;
-const STORES: Readonly<Record<Store["kind"], () => Promise<Store>>> = {
+let files = 0;
+const STORES: Readonly<Record<Store["kind"], (on: TestPostgres) => Promise<Store>>> = {
   sqlite: async () => {
-    stores += 1;
-    return { kind: "sqlite", path: join(folder, `runs-${stores}.db`) };
+    files += 1;
+    return { kind: "sqlite", path: join(folder, `runs-${files}.db`) };
   },
-  postgres: async () => ({ kind: "postgres", url: await server.database() }),
+  postgres: async (on) => ({ kind: "postgres", url: await on.database() }),
 };
 
 async function withTwo(
   of: { readonly store: Store; readonly leaseMs: number; readonly patient: boolean },
-  test: (a: Caller, b: Caller) => Promise<void>,
+  test: (stage: Stage, a: Caller, b: Caller) => Promise<void>,
 ): Promise<void> {
-  stage.first = "well";
-  stage.askedAt.length = 0;
-  const a = await Caller.start({ ...of, self: "wrk_a", fake: fake.url });
-  const b = await Caller.start({ ...of, self: "wrk_b", fake: fake.url });
+  const stage = await openStage();
+  const order = { ...of, fake: stage.fake.url };
+  const a = await Caller.start({ ...order, self: "wrk_a" });
+  const b = await Caller.start({ ...order, self: "wrk_b" });
   try {
-    await test(a, b);
+    await test(stage, a, b);
   } finally {
     await Promise.all([a.end(), b.end()]);
+    await stage.fake.close();
   }
 }
 
 /** Calls of `a` alone fail until its breaker opens, and `b` has heard of it. */
-async function opened(a: Caller, b: Caller): Promise<void> {
+async function opened(stage: Stage, a: Caller, b: Caller): Promise<void> {
   stage.first = "down";
-  await until("the breaker of a opens", async () => {
+  const isOpen = async () => {
     await a.call();
     return (await a.stateOf("first"))?.[0] === "open" ? true : null;
-  });
-  const known = await until(
-    "b hears of it",
-    async () => {
-      const state = await b.stateOf("first");
-      return state?.[0] === "open" ? state : null;
-    },
-    TOLD_WITHIN_MS,
-  );
-  expect(known).toEqual(["open", "wrk_a"]);
+  };
+  await until("the breaker of a opens", isOpen, TOLD_WITHIN_MS);
+  const heard = async () => {
+    const state = await b.stateOf("first");
+    return state?.[0] === "open" ? state : null;
+  };
+  expect(await until("b hears of it", heard, TOLD_WITHIN_MS)).toEqual(["open", "wrk_a"]);
 }
 
 /** Calls again and again until one was answered by `first`. */
 async function answeredByFirst(...callers: readonly Caller[]): Promise<void> {
-  await Promise.all(
-    callers.map((caller) =>
-      until(
-        `${caller.self} is answered by the first model`,
-        async () => ((await caller.call()).attempts?.includes("first ok") ? true : null),
-        TOLD_WITHIN_MS,
-      ),
-    ),
-  );
+  const each = (caller: Caller) =>
+    until(
+      `${caller.self} is answered by the first model`,
+      async () => ((await caller.call()).attempts?.includes("first ok") ? true : null),
+      TOLD_WITHIN_MS,
+    );
+  await Promise.all(callers.map(each));
 }
 
-describe.each(Object.keys(STORES) as Store["kind"][])("two processes on one %s", (kind) => {
+describe.concurrent.each(Object.keys(STORES) as Store["kind"][])("two processes on one %s", (kind) => {
   it("one learns of the other's failures, and one probe over both brings the model back", async () => {
     const lateMs = 1_500;
-    await withTwo({ store: await STORES[kind](), leaseMs: 15_000, patient: true }, async (a, b) => {
-      await opened(a, b);
+    const store = await STORES[kind](server);
+    await withTwo({ store, leaseMs: 15_000, patient: true }, async (stage, a, b) => {
+      await opened(stage, a, b);
       const before = stage.askedAt.length;
       expect(await b.call()).toMatchObject({ ok: true, attempts: ["second ok"] });
-      expect(fake.journal.filter(isOf("wrk_b")).map(({ body }) => body.model)).toEqual(["second"]);
+      const asked = stage.fake.journal.filter(({ headers }) => headers["x-fake-tag"] === "wrk_b");
+      expect(asked.map(({ body }) => body.model)).toEqual(["second"]);
       stage.first = { lateMs };
       await answeredByFirst(a, b);
       const [probe, ...others] = stage.askedAt.slice(before);
@@ -188,19 +192,20 @@ describe.each(Object.keys(STORES) as Store["kind"][])("two processes on one %s",
 
   it("a prober that is killed holds the others up for its lease and no longer", async () => {
     const leaseMs = 3_000;
-    await withTwo({ store: await STORES[kind](), leaseMs, patient: true }, async (a, b) => {
-      await opened(a, b);
+    const store = await STORES[kind](server);
+    await withTwo({ store, leaseMs, patient: true }, async (stage, a, b) => {
+      await opened(stage, a, b);
       const before = stage.askedAt.length;
       stage.first = { lateMs: NO_END_MS };
-      const callers = [a, b];
-      await until("somebody probes", async () => {
+      const probes = async () => {
         // A probe hangs: its call is not waited for.
-        const calls = Promise.all(callers.map((caller) => caller.call()));
-        const asked = until("a probe", () => (stage.askedAt.length > before ? true : null)).catch(() => null);
-        return (await Promise.race([calls.then(() => null), asked])) === true ? true : null;
-      });
-      const prober = fake.journal.findLast((entry) => entry.body.model === "first")?.headers["x-fake-tag"];
-      const [dead, alive] = prober === "wrk_a" ? [a, b] : [b, a];
+        const calls = Promise.all([a.call(), b.call()]).then(() => null);
+        const asked = until("a probe", () => (stage.askedAt.length > before ? true : null), TOLD_WITHIN_MS);
+        return Promise.race([calls, asked.catch(() => null)]);
+      };
+      await until("somebody probes", probes, TOLD_WITHIN_MS);
+      const probe = stage.fake.journal.findLast(({ body }) => body.model === "first");
+      const [dead, alive] = probe?.headers["x-fake-tag"] === "wrk_a" ? [a, b] : [b, a];
       await dead.end("SIGKILL");
       stage.first = "well";
       await answeredByFirst(alive);
@@ -211,9 +216,9 @@ describe.each(Object.keys(STORES) as Store["kind"][])("two processes on one %s",
   });
 
   it("calls go on while the store is out of reach, and a model comes back without it", async () => {
-    const store = await STORES[kind]();
-    await withTwo({ store, leaseMs: 15_000, patient: false }, async (a, b) => {
-      await opened(a, b);
+    const store = await STORES[kind](doomed);
+    await withTwo({ store, leaseMs: 15_000, patient: false }, async (stage, a, b) => {
+      await opened(stage, a, b);
       const giveBack = await takeAway(store);
       try {
         expect(await a.call()).toMatchObject({ ok: true, attempts: ["second ok"] });
@@ -226,15 +231,11 @@ describe.each(Object.keys(STORES) as Store["kind"][])("two processes on one %s",
   });
 });
 
-function isOf(self: string): (entry: FakeModels["journal"][number]) => boolean {
-  return ({ headers }) => headers["x-fake-tag"] === self;
-}
-
 /** A server that is killed; a file that is held by a writer who does not let go. */
 async function takeAway(store: Store): Promise<() => Promise<void>> {
   if (store.kind === "postgres") {
-    await server.kill();
-    return () => server.start();
+    await doomed.kill();
+    return () => doomed.start();
   }
   const writer = new Connection({ path: store.path, busyTimeoutMs: 5_000 });
   writer.db.exec("BEGIN IMMEDIATE");
