@@ -5,7 +5,7 @@ CREATE UNLOGGED TABLE model_health (
   account       text COLLATE "C" NOT NULL,
   model         text COLLATE "C" NOT NULL,
   version       bigint NOT NULL,
-  turn          bigint NOT NULL,
+  phase          bigint NOT NULL,
   -- NULL while the breaker is closed.
   open_until    bigint,
   openings      integer NOT NULL,

@@ -5,7 +5,7 @@ CREATE TABLE model_health (
   account       TEXT NOT NULL,
   model         TEXT NOT NULL,
   version       INTEGER NOT NULL,
-  turn          INTEGER NOT NULL,
+  phase          INTEGER NOT NULL,
   -- NULL while the breaker is closed.
   open_until    INTEGER,
   openings      INTEGER NOT NULL,

@@ -34,7 +34,7 @@ export function healthBoardSuite(maker: BoardMaker): void {
 
     it("what one process writes the other reads, each value as it was", async () => {
       const full = row("anthropic/größe:1", {
-        turn: 7,
+        phase: 7,
         openUntil: START + 5_000,
         openings: 3,
         quarantined: true,
@@ -76,8 +76,8 @@ export function healthBoardSuite(maker: BoardMaker): void {
     });
 
     it("the lease of a probe is one process's, and another's only when it is over", async () => {
-      await under.here.swap([row("p/a", { turn: 1, openUntil: START + 500 })]);
-      const ask = { model: "p/a", account: "key1", turn: 1, ms: LEASE_MS };
+      await under.here.swap([row("p/a", { phase: 1, openUntil: START + 500 })]);
+      const ask = { model: "p/a", account: "key1", phase: 1, ms: LEASE_MS };
       expect(await under.here.lease({ ...ask, by: "wrk_a" })).toBeNull();
       clock.advance(500);
       const answers = await Promise.all([
@@ -88,7 +88,7 @@ export function healthBoardSuite(maker: BoardMaker): void {
       expect(answers.filter((one) => one !== null)).toHaveLength(1);
       expect(held).toMatchObject({
         version: 2,
-        turn: 1,
+        phase: 1,
         probeUntil: START + 500 + LEASE_MS,
         at: START + 500,
       });
@@ -100,20 +100,20 @@ export function healthBoardSuite(maker: BoardMaker): void {
     });
 
     it("whoever holds the lease may take it anew", async () => {
-      await under.here.swap([row("p/a", { turn: 1, openUntil: START })]);
-      const ask = { model: "p/a", account: "key1", turn: 1, ms: LEASE_MS, by: "wrk_a" };
+      await under.here.swap([row("p/a", { phase: 1, openUntil: START })]);
+      const ask = { model: "p/a", account: "key1", phase: 1, ms: LEASE_MS, by: "wrk_a" };
       expect(await under.here.lease(ask)).toMatchObject({ probeUntil: START + LEASE_MS });
       clock.advance(400);
       expect(await under.here.lease(ask)).toMatchObject({ probeUntil: START + 400 + LEASE_MS });
     });
 
-    it("there is no lease of another turn, another account, a closed breaker or an unknown model", async () => {
+    it("there is no lease of another phase, another account, a closed breaker or an unknown model", async () => {
       await under.here.swap([
-        row("p/open", { turn: 2, openUntil: START }),
-        row("p/closed", { turn: 2, openUntil: null }),
+        row("p/open", { phase: 2, openUntil: START }),
+        row("p/closed", { phase: 2, openUntil: null }),
       ]);
-      const ask = { account: "key1", turn: 2, by: "wrk_a", ms: LEASE_MS };
-      expect(await under.here.lease({ ...ask, model: "p/open", turn: 1 })).toBeNull();
+      const ask = { account: "key1", phase: 2, by: "wrk_a", ms: LEASE_MS };
+      expect(await under.here.lease({ ...ask, model: "p/open", phase: 1 })).toBeNull();
       expect(await under.here.lease({ ...ask, model: "p/open", account: "key2" })).toBeNull();
       expect(await under.here.lease({ ...ask, model: "p/closed" })).toBeNull();
       expect(await under.here.lease({ ...ask, model: "p/none" })).toBeNull();

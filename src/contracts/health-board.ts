@@ -13,13 +13,13 @@ export interface HealthBoard {
    */
   swap(rows: readonly SharedHealth[]): Promise<readonly (SharedHealth | null)[]>;
   /**
-   * The lease of the one probe of an open breaker, for `ms` by the database's clock: only of the turn that was seen, when
+   * The lease of the one probe of an open breaker, for `ms` by the database's clock: only of the phase that was seen, when
    * its time is over, and while nobody else holds it. `null` when it cannot be had.
    */
   lease(ask: {
     readonly model: string;
     readonly account: string;
-    readonly turn: number;
+    readonly phase: number;
     readonly by: string;
     readonly ms: number;
   }): Promise<SharedHealth | null>;

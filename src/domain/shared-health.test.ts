@@ -17,16 +17,16 @@ const from = { by: "wrk_b", now: NOW };
 const known = (over: Partial<SharedHealth> = {}): SharedHealth => ({
   ...unknownHealth("p/a", "key"),
   version: 4,
-  turn: 3,
+  phase: 3,
   by: "wrk_a",
   ...over,
 });
 const open = (over: Partial<SharedHealth> = {}) => known({ openUntil: NOW + 5_000, openings: 1, ...over });
 const opened = (until: number, over: object = {}): HealthNews => ({
-  turn: 3,
+  phase: 3,
   breaker: { kind: "opened", until, openings: 1, quarantined: false, ...over },
 });
-const CLOSED: HealthNews = { turn: 3, breaker: { kind: "closed" } };
+const CLOSED: HealthNews = { phase: 3, breaker: { kind: "closed" } };
 
 describe("standing", () => {
   it("is closed, open, then due for a probe, and forgotten when nobody made one", () => {
@@ -49,9 +49,9 @@ describe("standing", () => {
 });
 
 describe("news of a breaker", () => {
-  it("opens what was closed, and begins a turn", () => {
+  it("opens what was closed, and begins a phase", () => {
     expect(withNews(known(), opened(NOW + 9_000), from)).toEqual(
-      known({ openUntil: NOW + 9_000, openings: 1, turn: 4, by: "wrk_b" }),
+      known({ openUntil: NOW + 9_000, openings: 1, phase: 4, by: "wrk_b" }),
     );
   });
 
@@ -60,7 +60,7 @@ describe("news of a breaker", () => {
     expect(withNews(open({ openings: 6 }), opened(NOW + 9_000), from)).toMatchObject({
       openUntil: NOW + 9_000,
       openings: 6,
-      turn: 4,
+      phase: 4,
     });
     expect(withNews(open(), opened(NOW + 9_000, { openings: 2 }), from)).toMatchObject({ openings: 2 });
   });
@@ -71,13 +71,13 @@ describe("news of a breaker", () => {
       openUntil: NOW + 9_000,
       probeBy: null,
       probeUntil: 0,
-      turn: 4,
+      phase: 4,
     });
   });
 
   it("tells of a quarantine even where it ends earlier, and keeps one that was known", () => {
     const told = withNews(open(), opened(NOW + 1_000, { quarantined: true }), from);
-    expect(told).toMatchObject({ openUntil: NOW + 5_000, quarantined: true, turn: 4 });
+    expect(told).toMatchObject({ openUntil: NOW + 5_000, quarantined: true, phase: 4 });
     expect(
       withNews(open({ quarantined: true }), opened(NOW + 1_000, { quarantined: true }), from),
     ).toBeNull();
@@ -101,11 +101,11 @@ describe("news of a breaker", () => {
 
   it("closes it for all, with its lease", () => {
     const probed = open({ openUntil: NOW - 1, quarantined: true, probeBy: "wrk_b", probeUntil: NOW + 1 });
-    expect(withNews(probed, CLOSED, from)).toEqual(known({ turn: 4, by: "wrk_b" }));
+    expect(withNews(probed, CLOSED, from)).toEqual(known({ phase: 4, by: "wrk_b" }));
   });
 
   it("does not close what was opened anew, nor what is closed", () => {
-    expect(withNews(open({ turn: 4 }), CLOSED, from)).toBeNull();
+    expect(withNews(open({ phase: 4 }), CLOSED, from)).toBeNull();
     expect(withNews(known(), CLOSED, from)).toBeNull();
     expect(withNews(known(), opened(NOW - HOUR), from)).toBeNull();
     expect(withNews(open({ openUntil: NOW - HOUR }), CLOSED, from)).toBeNull();
@@ -114,7 +114,7 @@ describe("news of a breaker", () => {
 
 describe("other news", () => {
   it("a rate limit's window only grows, up to ten minutes", () => {
-    const limited = (limitedUntil: number): HealthNews => ({ turn: 3, limitedUntil });
+    const limited = (limitedUntil: number): HealthNews => ({ phase: 3, limitedUntil });
     expect(withNews(known(), limited(NOW + 1_000), from)).toEqual(
       known({ limitedUntil: NOW + 1_000, by: "wrk_b" }),
     );
@@ -125,7 +125,7 @@ describe("other news", () => {
   });
 
   it("expected times are the newest ones, or between two that are as new, by samples", () => {
-    const ttft = (ms: number, samples = 20): HealthNews => ({ turn: 3, ttft: { ms, samples } });
+    const ttft = (ms: number, samples = 20): HealthNews => ({ phase: 3, ttft: { ms, samples } });
     const first = withNews(unknownHealth("p/a", ""), ttft(400), from);
     expect(first).toMatchObject({ ttftMs: 400, ttftAt: NOW, by: "wrk_b" });
     const told = known({ ttftMs: 400, ttftAt: NOW - 1 });
@@ -139,11 +139,11 @@ describe("other news", () => {
   });
 
   it("gives back only its own lease", () => {
-    const released: HealthNews = { turn: 3, released: true };
+    const released: HealthNews = { phase: 3, released: true };
     const held = open({ openUntil: NOW - 1, probeBy: "wrk_b", probeUntil: NOW + 9 });
-    expect(withNews(held, released, from)).toMatchObject({ probeBy: null, probeUntil: 0, turn: 3 });
+    expect(withNews(held, released, from)).toMatchObject({ probeBy: null, probeUntil: 0, phase: 3 });
     expect(withNews(held, released, { ...from, by: "wrk_c" })).toBeNull();
-    expect(withNews(held, { turn: 3 }, from)).toBeNull();
+    expect(withNews(held, { phase: 3 }, from)).toBeNull();
   });
 });
 
@@ -162,10 +162,10 @@ describe("expectedTtft", () => {
   });
 });
 
-it("in whatever order news come: turns and windows never go back, and a version is the board's alone", () => {
+it("in whatever order news come: phases and windows never go back, and a version is the board's alone", () => {
   const news = fc.record(
     {
-      turn: fc.nat({ max: 6 }),
+      phase: fc.nat({ max: 6 }),
       breaker: fc.oneof(
         fc.constant({ kind: "closed" as const }),
         fc.record({
@@ -182,7 +182,7 @@ it("in whatever order news come: turns and windows never go back, and a version 
       }),
       released: fc.boolean(),
     },
-    { requiredKeys: ["turn"] },
+    { requiredKeys: ["phase"] },
   );
   fc.assert(
     fc.property(fc.array(fc.tuple(news, fc.nat({ max: 60_000 }))), (all) => {
@@ -191,8 +191,8 @@ it("in whatever order news come: turns and windows never go back, and a version 
       for (const [one, ms] of all) {
         now += ms;
         const next = withNews(row, one, { by: "wrk_b", now }) ?? row;
-        expect(next.turn - row.turn).toBeLessThanOrEqual(1);
-        expect(next.turn).toBeGreaterThanOrEqual(row.turn);
+        expect(next.phase - row.phase).toBeLessThanOrEqual(1);
+        expect(next.phase).toBeGreaterThanOrEqual(row.phase);
         expect(next.limitedUntil).toBeGreaterThanOrEqual(row.limitedUntil);
         expect(next.openUntil ?? 0).toBeLessThanOrEqual(now + HOUR);
         expect(next.version).toBe(0);
@@ -201,8 +201,8 @@ it("in whatever order news come: turns and windows never go back, and a version 
         }
         // Said twice, it is no news.
         expect(
-          withNews(next, { ...one, released: false, turn: -1 }, { by: "wrk_b", now })?.turn ?? next.turn,
-        ).toBe(next.turn);
+          withNews(next, { ...one, released: false, phase: -1 }, { by: "wrk_b", now })?.phase ?? next.phase,
+        ).toBe(next.phase);
         row = next;
       }
     }),

@@ -8,8 +8,8 @@ export interface SharedHealth {
   readonly account: string;
   /** Grows by one with each change; 0 of what was never written. */
   readonly version: number;
-  /** Grows by one with each opening and closing of the breaker: news of an earlier turn says nothing. */
-  readonly turn: number;
+  /** Grows by one with each opening and closing of the breaker: news of an earlier phase says nothing. */
+  readonly phase: number;
   /** `null`: closed. When it is past, one probe is due. */
   readonly openUntil: number | null;
   /** In a row, for how long the next one lasts. */
@@ -31,8 +31,8 @@ export interface SharedHealth {
 
 /** What one process has learnt since it told the others last. */
 export interface HealthNews {
-  /** The turn that it knew of when its breaker moved. */
-  readonly turn: number;
+  /** The phase that it knew of when its breaker moved. */
+  readonly phase: number;
   readonly breaker?:
     | {
         readonly kind: "opened";
@@ -70,7 +70,7 @@ export function unknownHealth(model: string, account: string): SharedHealth {
     model,
     account,
     version: 0,
-    turn: 0,
+    phase: 0,
     openUntil: null,
     openings: 0,
     quarantined: false,
@@ -114,13 +114,13 @@ interface From {
 
 const NO_LEASE = { probeBy: null, probeUntil: 0 } as const;
 
-function withBreaker(shared: SharedHealth, { breaker, turn }: HealthNews, { by, now }: From): SharedHealth {
+function withBreaker(shared: SharedHealth, { breaker, phase }: HealthNews, { by, now }: From): SharedHealth {
   if (breaker === undefined) return shared;
   if (breaker.kind === "closed") {
     // Whoever opened it since knows something that this probe did not.
-    if (standing(shared, now) === "closed" || shared.turn !== turn) return shared;
+    if (standing(shared, now) === "closed" || shared.phase !== phase) return shared;
     const closed = { openUntil: null, openings: 0, quarantined: false, ...NO_LEASE };
-    return { ...shared, ...closed, turn: shared.turn + 1, by };
+    return { ...shared, ...closed, phase: shared.phase + 1, by };
   }
   const until = Math.min(Math.ceil(breaker.until), now + MOST_OPEN_MS);
   if (until + FORGOTTEN_MS <= now) return shared;
@@ -133,7 +133,7 @@ function withBreaker(shared: SharedHealth, { breaker, turn }: HealthNews, { by, 
     openings: Math.max(breaker.openings, wasOpen ? shared.openings : 0),
     quarantined: breaker.quarantined || (wasOpen && shared.quarantined),
     ...NO_LEASE,
-    turn: shared.turn + 1,
+    phase: shared.phase + 1,
     by,
   };
 }

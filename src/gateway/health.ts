@@ -136,11 +136,11 @@ export class ModelHealth {
     if (of.own) shared.wrote(row);
     if (shared.untold) return;
     const isOpen = standing(row, now) !== "closed";
-    // Of a turn that is known only its end is news: that nobody has asked for it in so long.
+    // Of a phase that is known only its end is news: that nobody has asked for it in so long.
     const isKnown =
-      row.turn === shared.turn || (of.own && !(isOpen && (row.openUntil ?? 0) > breaker.openUntil));
-    const isLost = row.turn < shared.turn;
-    shared.turn = row.turn;
+      row.phase === shared.phase || (of.own && !(isOpen && (row.openUntil ?? 0) > breaker.openUntil));
+    const isLost = row.phase < shared.phase;
+    shared.phase = row.phase;
     if (isKnown && (isOpen || breaker.state !== "half-open")) return;
     // The board has forgotten it, not the provider: it is told again.
     if (isLost && breaker.state !== "closed") return shared.moved();

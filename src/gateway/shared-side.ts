@@ -2,7 +2,7 @@ import type { HealthNews, SharedHealth } from "../domain/shared-health.ts";
 
 /** The right to probe, as the database gave it. Times by this process's reckoning, which ends earlier than the database's. */
 export interface Permit {
-  readonly turn: number;
+  readonly phase: number;
   /** A probe must have begun by then, so that there is time for it. */
   readonly beginBy: number;
   readonly until: number;
@@ -21,7 +21,7 @@ export interface BreakerStand {
  */
 export class SharedSide {
   /** Of the breaker, as the board numbers them. */
-  turn = 0;
+  phase = 0;
   permit: Permit | null = null;
   /** A call would have liked to probe; `null` since the breaker was closed. */
   wantedAt: number | null = null;
@@ -31,7 +31,7 @@ export class SharedSide {
   breakerFrom: string | null = null;
   limitFrom: string | null = null;
   ttft: { readonly ms: number; readonly at: number; readonly by: string } | null = null;
-  /** The turn in which the breaker moved here and nobody was told; `null` when there is nothing to tell. */
+  /** The phase in which the breaker moved here and nobody was told; `null` when there is nothing to tell. */
   #movedIn: number | null = null;
   #limited = false;
   #released = false;
@@ -39,7 +39,7 @@ export class SharedSide {
   #toldTtftAt = 0;
 
   moved(): void {
-    this.#movedIn = this.turn;
+    this.#movedIn = this.phase;
     this.breakerFrom = null;
     this.wantedAt = null;
   }
@@ -77,7 +77,7 @@ export class SharedSide {
         : null;
     if (this.#movedIn === null && !this.#limited && !this.#released && ttft === null) return null;
     const news: HealthNews = {
-      turn: this.#movedIn ?? this.turn,
+      phase: this.#movedIn ?? this.phase,
       ...(this.#movedIn !== null && { breaker: moveOf(of.breaker) }),
       ...(this.#limited && { limitedUntil: of.limitedUntil }),
       ...(this.#released && { released: true }),
@@ -95,7 +95,7 @@ export class SharedSide {
 
   /** They could not be told. What came since goes before them. */
   putBack(news: HealthNews): void {
-    if (news.breaker !== undefined) this.#movedIn ??= news.turn;
+    if (news.breaker !== undefined) this.#movedIn ??= news.phase;
     this.#limited ||= news.limitedUntil !== undefined;
     this.#released ||= news.released === true;
     if (news.ttft !== undefined) {
@@ -106,7 +106,7 @@ export class SharedSide {
 
   /** It was we who wrote this row: what moved here meanwhile moved after it. */
   wrote(row: SharedHealth): void {
-    if (this.#movedIn !== null) this.#movedIn = row.turn;
+    if (this.#movedIn !== null) this.#movedIn = row.phase;
   }
 }
 

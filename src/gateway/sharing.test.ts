@@ -43,11 +43,11 @@ function createHub(clock: ManualClock) {
         changes.map((row) => ((rows.get(key(row))?.version ?? 0) === row.version ? put(row) : null)),
       );
     },
-    lease: ({ turn, by, ms, ...of }) =>
+    lease: ({ phase, by, ms, ...of }) =>
       change(() => {
         const row = rows.get(key(of));
         const now = clock.now();
-        if (row === undefined || row.turn !== turn || row.openUntil === null || row.openUntil > now)
+        if (row === undefined || row.phase !== phase || row.openUntil === null || row.openUntil > now)
           return null;
         if (row.probeUntil > now && row.probeBy !== by) return null;
         return put({ ...row, probeBy: by, probeUntil: now + ms });
@@ -159,7 +159,7 @@ describe("what one process learns", () => {
     await clock.advance(1_500);
     expect(a.health.blocked).not.toBeNull();
     expect(b.health.blocked).not.toBeNull();
-    expect([...hub.rows.values()][0]).toMatchObject({ model: "p/m", turn: 1 });
+    expect([...hub.rows.values()][0]).toMatchObject({ model: "p/m", phase: 1 });
   });
 
   it("is not overruled by what was known before it", async () => {
@@ -214,7 +214,7 @@ describe("the probe", () => {
     await clock.advance(1_200);
     expect(b.health.blocked?.detail).toMatch(/^next probe in/);
     const [row] = [...hub.rows.values()];
-    expect(row).toMatchObject({ openings: 2, turn: 2, probeBy: null });
+    expect(row).toMatchObject({ openings: 2, phase: 2, probeBy: null });
     expect((row?.openUntil ?? 0) - clock.now()).toBeGreaterThan(FIRST_OPEN_MS);
   });
 
@@ -345,7 +345,7 @@ it("a board with models of others says nothing of ours", async () => {
     hub.rows.set(model, {
       ...unknownHealth(model, "key"),
       version: 1,
-      turn: 1,
+      phase: 1,
       openUntil: clock.now() + 60_000,
     });
   }

@@ -86,7 +86,7 @@ export class HealthSharing implements Sharing {
     this.#timer = null;
     await this.#running;
     for (const health of this.#parts.book.all) if (health.shared.permit !== null) health.shared.release();
-    await this.#turn().catch(() => undefined);
+    await this.#exchange().catch(() => undefined);
   }
 
   news(): void {
@@ -97,13 +97,13 @@ export class HealthSharing implements Sharing {
   leaseOf(health: ModelHealth): number | null {
     const now = this.#parts.clock.now();
     if (!this.live) return now + this.#parts.leaseMs;
-    const { permit, turn } = health.shared;
-    return permit !== null && permit.turn === turn && now < permit.beginBy ? permit.until : null;
+    const { permit, phase } = health.shared;
+    return permit !== null && permit.phase === phase && now < permit.beginBy ? permit.until : null;
   }
 
   /** One look: what others say, what is to be told, what is to be asked for. */
   look(): Promise<void> {
-    this.#running ??= this.#turn()
+    this.#running ??= this.#exchange()
       .then(
         () => this.#isBack(),
         (error: unknown) => this.#isAway(error),
@@ -114,7 +114,7 @@ export class HealthSharing implements Sharing {
     return this.#running;
   }
 
-  async #turn(): Promise<void> {
+  async #exchange(): Promise<void> {
     const { board, book, clock } = this.#parts;
     const asked = clock.now();
     const rows = await board.read();
@@ -141,7 +141,10 @@ export class HealthSharing implements Sharing {
     const { self: by, clock } = this.#parts;
     const now = clock.now();
     const { permit } = health.shared;
-    if (permit !== null && (permit.turn !== row.turn || (permit.beginBy <= now && !health.breaker.probing))) {
+    if (
+      permit !== null &&
+      (permit.phase !== row.phase || (permit.beginBy <= now && !health.breaker.probing))
+    ) {
       health.shared.release();
       health.shared.restUntil = now + REST_MS;
     }
@@ -175,13 +178,13 @@ export class HealthSharing implements Sharing {
   async #askForLeases(known: ReadonlyMap<ModelHealth, SharedHealth>): Promise<void> {
     const { board, clock, self: by, leaseMs } = this.#parts;
     const wanted = [...known].filter(([health, row]) => this.#mayAsk(health, row)).slice(0, LEASES);
-    for (const [health, { model, account, turn }] of wanted) {
+    for (const [health, { model, account, phase }] of wanted) {
       // From before it was asked: the database counts from later, so that ours ends first.
       const asked = clock.now();
-      const leased = await board.lease({ model, account, turn, by, ms: leaseMs });
+      const leased = await board.lease({ model, account, phase, by, ms: leaseMs });
       if (leased === null) continue;
       health.adopt(leased);
-      health.shared.permit = { turn, beginBy: asked + leaseMs * BEGIN_WITHIN, until: asked + leaseMs };
+      health.shared.permit = { phase, beginBy: asked + leaseMs * BEGIN_WITHIN, until: asked + leaseMs };
     }
   }
 

@@ -26,10 +26,10 @@ export function createMemoryHealthBoard(clock: Pick<Clock, "now">): HealthBoard 
         return known.version === row.version ? write({ ...row, version: row.version + 1 }) : null;
       });
     },
-    async lease({ turn, by, ms, ...of }) {
+    async lease({ phase, by, ms, ...of }) {
       const known = rows.get(keyOf(of));
       const now = clock.now();
-      if (known === undefined || known.turn !== turn || known.openUntil === null || known.openUntil > now)
+      if (known === undefined || known.phase !== phase || known.openUntil === null || known.openUntil > now)
         return null;
       if (known.probeUntil > now && known.probeBy !== by) return null;
       return write({ ...known, version: known.version + 1, probeBy: by, probeUntil: now + ms });

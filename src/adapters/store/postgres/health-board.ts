@@ -13,7 +13,7 @@ const DROP = statement(`DELETE FROM model_health WHERE at < ${at("$1")} - ${HEAL
 const SWAP = statement(swapSql(at("$14"), (n) => `$${n}`));
 const LEASE = statement(
   `UPDATE model_health SET probe_by = $4, probe_until = ${at("$6")} + $5::bigint, version = version + 1, at = ${at("$6")}
-   WHERE account = $1 AND model = $2 AND turn = $3 AND open_until <= ${at("$6")}
+   WHERE account = $1 AND model = $2 AND phase = $3 AND open_until <= ${at("$6")}
      AND (probe_until <= ${at("$6")} OR probe_by = $4) RETURNING *`,
 );
 
@@ -48,8 +48,8 @@ export function createHealthBoard(session: Session, now: () => number | null): H
         tx.run(DROP, [time]);
         return Promise.all(rows.map(async (_, place) => first((await written.get(place)) ?? [])));
       }),
-    lease: ({ account, model, turn, by, ms }) =>
-      write(async (tx) => first(await tx.many<HealthRow>(LEASE, [account, model, turn, by, ms, now()]))),
+    lease: ({ account, model, phase, by, ms }) =>
+      write(async (tx) => first(await tx.many<HealthRow>(LEASE, [account, model, phase, by, ms, now()]))),
   };
 }
 

@@ -4,7 +4,7 @@ export interface HealthRow {
   readonly account: string;
   readonly model: string;
   readonly version: number;
-  readonly turn: number;
+  readonly phase: number;
   readonly open_until: number | null;
   readonly openings: number;
   /** A number in SQLite. */
@@ -25,7 +25,7 @@ export const HEALTH_KEPT_MS = 7 * 86_400_000;
 const COLUMNS = [
   "account",
   "model",
-  "turn",
+  "phase",
   "open_until",
   "openings",
   "quarantined",
@@ -50,7 +50,7 @@ export function healthValues(row: SharedHealth): readonly (string | number | boo
   return [
     row.account,
     row.model,
-    row.turn,
+    row.phase,
     row.openUntil,
     row.openings,
     row.quarantined,
@@ -68,7 +68,7 @@ export function toSharedHealth(row: HealthRow): SharedHealth {
     model: row.model,
     account: row.account,
     version: row.version,
-    turn: row.turn,
+    phase: row.phase,
     openUntil: row.open_until,
     openings: row.openings,
     quarantined: row.quarantined === true || row.quarantined === 1,

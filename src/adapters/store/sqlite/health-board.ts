@@ -42,10 +42,10 @@ export function createHealthBoard(path: string, now: () => number | null): Sqlit
           });
         }),
       ),
-    lease: ({ account, model, turn, by, ms }) =>
+    lease: ({ account, model, phase, by, ms }) =>
       use((board) =>
         board.connection.relaxed(() => {
-          const leased = board.lease(account, model, turn, by, ms, now());
+          const leased = board.lease(account, model, phase, by, ms, now());
           return leased === undefined ? null : toSharedHealth(leased);
         }),
       ),
@@ -63,7 +63,7 @@ function open(path: string) {
     swap: connection.one<HealthRow>(swapSql(sqlNow("?14"), (n) => `?${n}`)),
     lease: connection.one<HealthRow>(
       `UPDATE model_health SET probe_by = ?4, probe_until = ${time} + ?5, version = version + 1, at = ${time}
-       WHERE account = ?1 AND model = ?2 AND turn = ?3 AND open_until <= ${time}
+       WHERE account = ?1 AND model = ?2 AND phase = ?3 AND open_until <= ${time}
          AND (probe_until <= ${time} OR probe_by = ?4) RETURNING *`,
     ),
   };
