@@ -35,7 +35,7 @@ const KEEP_ALIVE_MS = 10_000;
  */
 export const CONNECTION_SETTINGS = `SET lock_timeout = '5s'; SET statement_timeout = '15s';
 SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; SET jit = off;
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning`;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan`;
 
 const INT8 = 20;
 // Every number of ours is below 2^53.
