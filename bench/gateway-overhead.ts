@@ -17,7 +17,7 @@ import {
 } from "./gateway/open-loop.ts";
 import { startPortkey, startScript } from "./gateway/processes.ts";
 import { type Figure, quantile, quantileAbove, quantileOf, type Sample } from "./gateway/quantiles.ts";
-import { buildWays, request, type Ways } from "./gateway/ways.ts";
+import { buildWays, CONTROL_US, calibrateControl, request, type Ways } from "./gateway/ways.ts";
 
 const { values } = parseArgs({
   options: {
@@ -39,13 +39,14 @@ const SERIAL_WARM = 5_000;
 const TARGET_P50_US = 150;
 const TARGET_P99_US = 1_000;
 
-type Part = "first" | "whole" | "ownFirst" | "ownEnd";
+type Part = "first" | "whole" | "ownFirst" | "ownEnd" | "control";
 const PARTS: Readonly<Record<Part, (seen: Seen) => number>> = {
   first: (seen) => seen.first - seen.intended - FIRST_MS,
   whole: (seen) => seen.end - seen.intended - STREAM_MS,
   // Before the provider is asked, and between the provider's first word and the caller's.
   ownFirst: (seen) => seen.asked - seen.called + seen.first - seen.providerFirst,
   ownEnd: (seen) => seen.end - seen.providerEnd,
+  control: (seen) => seen.controlTo - seen.controlFrom,
 };
 
 interface Result {
@@ -59,6 +60,7 @@ const ways = await buildWays(upstream.url, portkey?.url ?? null);
 try {
   // First, and so the load meets a process that has served some thousand calls, as one that runs for a day has.
   const alone = await serially(ways);
+  calibrateControl();
   const { together, single } = await measure(ways);
   report({ together, single, alone });
 } finally {
@@ -184,6 +186,14 @@ function report(of: {
       const figures = { firstP50: first.p50, firstP99: first.p99, endP50: end.p50, endP99: end.p99 };
       return row(way.name, calls, figures);
     });
+  const direct = of.single.find(({ way }) => way.name === "adapter")?.seen.get("adapter") ?? [];
+  const control = both(direct, "control");
+  own.push(
+    row(`${CONTROL_US} µs of arithmetic, beside the adapter alone`, direct, {
+      firstP50: control.p50,
+      firstP99: control.p99,
+    }),
+  );
   if (values.json !== undefined) {
     const all = { streams, seconds, unit: "ms", own, single, together, alone: of.alone };
     writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`);
@@ -235,7 +245,7 @@ function table(
   const all = ["way", "calls", "failed", ...heads, ...(cpu ? ["this process's cpu per call, ms"] : [])];
   console.log(`| ${all.join(" | ")} |\n|${all.map(() => "---|").join("")}`);
   for (const one of rows) {
-    const figures = of.keys.map((key) => cell(one[key] as Figure));
+    const figures = of.keys.map((key) => cell(one[key] as Figure | undefined));
     const cells = [
       one.way,
       one.calls,
@@ -247,7 +257,9 @@ function table(
   }
 }
 
-function cell({ value, low, high }: Figure): string {
+function cell(figure: Figure | undefined): string {
+  if (figure === undefined) return "–";
+  const { value, low, high } = figure;
   const [at, from, to] = [value, low, high].map((ms) => Math.round(ms * 1_000).toLocaleString("en"));
   return `${at} (${from} to ${to})`;
 }

@@ -17,6 +17,9 @@ export interface Seen {
   first: number;
   providerEnd: number;
   end: number;
+  /** Around a fixed piece of work, where there was no gateway. */
+  controlFrom: number;
+  controlTo: number;
   ok: boolean;
 }
 
@@ -90,6 +93,8 @@ function unseen(intended: number): Seen {
     first: nan,
     providerEnd: nan,
     end: nan,
+    controlFrom: nan,
+    controlTo: nan,
     ok: false,
   };
 }
