@@ -6,6 +6,7 @@ import { messagesSuite } from "./run-store-suite/messages.suite.ts";
 import { queueSuite } from "./run-store-suite/queue.suite.ts";
 import { readingSuite } from "./run-store-suite/reading.suite.ts";
 import { slotsSuite } from "./run-store-suite/slots.suite.ts";
+import { standingSuite } from "./run-store-suite/standing.suite.ts";
 
 /** What every run store does, in success and in refusal. */
 export function runStoreSuite(maker: StoreMaker): void {
@@ -13,6 +14,7 @@ export function runStoreSuite(maker: StoreMaker): void {
     const tested = useStore(maker);
     queueSuite(tested);
     admissionSuite(tested);
+    standingSuite(tested);
     slotsSuite(tested);
     commitSuite(tested);
     messagesSuite(tested);

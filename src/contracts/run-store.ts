@@ -151,8 +151,16 @@ export interface RunStore {
    * Most urgent class first, within a class by fair share (each tenant's oldest first); a run that was canceled, before
    * all. Runs whose `needs` the worker lacks are left to others; a run whose slot is full is put aside until it frees.
    * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
+   *
+   * `standing`: until it claims again, a run that this process admits while nobody waits before it may be leased to the
+   * worker with its admission, up to what is left of `limit`. A `ready` hint says so, and the next claim has such runs,
+   * whatever its own limit.
    */
-  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
+  claim(request: {
+    readonly worker: string;
+    readonly limit: number;
+    readonly standing?: boolean;
+  }): Promise<readonly Claim[] | null>;
   commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
   post(batch: readonly Posting[]): Promise<readonly Posted[]>;
   /** Unconsumed messages of the given runs, oldest first. */

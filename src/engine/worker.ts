@@ -32,6 +32,7 @@ export class Worker implements Service {
   #joined: WorkerInfo | null = null;
   #claiming: Promise<void> | null = null;
   #again = false;
+  #shrunk = false;
   #stopHints = () => {};
   #stopPoll = () => {};
   #stopInboxPoll = () => {};
@@ -59,6 +60,7 @@ export class Worker implements Service {
 
   /** Fewer slots end no run that has begun: they free as runs end. */
   resize(slots: number): void {
+    if (slots < this.#info.slots) this.#shrunk = true;
     this.#info = { ...this.#info, slots };
     this.#nudge();
   }
@@ -86,6 +88,7 @@ export class Worker implements Service {
     this.#stopPoll();
     this.#stopInboxPoll();
     await this.#claiming;
+    if (joined) await this.#standDown();
     for (const drive of this.#drives.values()) drive.drain();
     const cancel = this.#parts.clock.after(drainMs, () => {
       for (const drive of this.#drives.values()) drive.abandon();
@@ -94,6 +97,18 @@ export class Worker implements Service {
     cancel();
     if (joined || this.#joined !== null) await this.#leave();
     this.#joined = null;
+  }
+
+  /** Is given nothing more; what was given meanwhile is taken up, to be given back. */
+  async #standDown(): Promise<void> {
+    try {
+      this.#take(await this.#parts.store.claim({ worker: this.#info.id, limit: 0 }));
+    } catch (error) {
+      this.#parts.log.warn(
+        { error: String(error) },
+        "could not ask for what came last; it frees with the lease",
+      );
+    }
   }
 
   async #leave(): Promise<void> {
@@ -195,9 +210,15 @@ export class Worker implements Service {
       await store.join(info);
       this.#joined = info;
     }
-    const limit = info.slots - this.#drives.size;
-    if (limit <= 0) return 0;
-    const claims = await store.claim({ worker: this.#info.id, limit });
+    const limit = Math.max(0, info.slots - this.#drives.size);
+    // With fewer slots than it offered to fill, what is on its way is more than there is room for.
+    if (limit === 0 && !this.#shrunk) return 0;
+    if (limit > 0) this.#shrunk = false;
+    return this.#take(await store.claim({ worker: this.#info.id, limit, standing: true }));
+  }
+
+  #take(claims: readonly Claim[] | null): number {
+    const { store } = this.#parts;
     if (claims === null) this.#lost();
     if (claims === null || claims.length === 0) return 0;
     const inbox = store

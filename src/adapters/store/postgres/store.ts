@@ -1,13 +1,12 @@
-import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import type { RunStore, StoreHint } from "../../../contracts/run-store.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
-import { type ClaimOrder, claim, LOOK } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
+import { createIntake } from "./intake.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
 import { prune } from "./prune.ts";
 import type { Reads } from "./reads.ts";
@@ -74,10 +73,7 @@ export function createRunStore(
     (all) => hints.publish(all),
     options,
   );
-  const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
-  /** This process made runs ready since it last claimed: no need to look first. */
-  let ours = false;
 
   const guarded = guardOf(doors.database);
   const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
@@ -88,11 +84,18 @@ export function createRunStore(
     entries: readonly Entry[],
   ) =>
     guarded(async () => {
-      const done = await runBatch(session, kind, { entries, shard });
-      ours ||= done.hints.some(({ kind }) => kind === "ready");
-      hints.publish(done.hints);
-      return done.answers;
+      const { answers, hints: told } = await runBatch(session, kind, { entries, shard });
+      hints.publish(told);
+      return answers;
     });
+  const intake = createIntake({
+    sessions: { claims, doors, reads },
+    hints,
+    shard,
+    now: () => clock.now(),
+    guarded,
+    admitAll: (entries) => batch(doors, ADMIT, entries),
+  });
   const bury = async (dead: readonly string[]): Promise<readonly string[]> => {
     const freed = await write(doors, (tx) => workers.bury(tx, dead, shard));
     if (freed.length > 0) hints.publish([READY]);
@@ -100,7 +103,8 @@ export function createRunStore(
   };
 
   return {
-    admit: (entries) => batch(doors, ADMIT, entries),
+    admit: intake.admit,
+    claim: intake.claim,
     commit: (entries) => batch(commits, commitKind(clock.now()), entries),
     post: (entries) => batch(doors, POST, entries),
     async join(worker) {
@@ -109,36 +113,27 @@ export function createRunStore(
       if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
+      intake.forget(worker);
       await beats.stop(worker);
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    claim({ worker, limit }) {
-      const sure = ours;
-      ours = false;
-      return claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now(), sure }, guarded);
-    },
-    async inbox(runs) {
-      return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
-    },
+    inbox: async (runs) => (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage),
     async wakeDue(at, limit) {
-      const due = limit > 0 && (await reads.many(workers.ANY_DUE, [at])).length > 0;
+      const due = limit > 0 && (await workers.isAnyDue(reads, at));
       const woken = due ? await write(doors, (tx) => workers.wake(tx, { now: at, limit, shard })) : 0;
       if (woken > 0) hints.publish([READY]);
-      const [next] = await reads.many<{ wake_at: number }>(workers.NEXT_DUE, []);
-      return { woken, nextAt: next?.wake_at ?? null };
+      return { woken, nextAt: await workers.nextDue(reads) };
     },
     async reap(at, scope = "all") {
-      const of = { host, now: ownClock ? at : null, scope };
-      const { dead, orphans } = await workers.findDead(reads, of);
+      const { dead, orphans } = await workers.findDead(reads, { now: ownClock ? at : null, scope });
       if (dead.length === 0 && !orphans) return [];
       const freed = await bury(dead);
       for (const worker of dead) if (beats.has(worker)) hints.publish([{ kind: "lost", worker }]);
       return freed;
     },
-    async facts(no, after, limit) {
-      return (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact);
-    },
+    facts: async (no, after, limit) =>
+      (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact),
     async answerApproval(answer) {
       const done = await write(doors, (tx) => answerIn(tx, answer, shard));
       hints.publish(done.hints);
@@ -164,27 +159,6 @@ function guardOf(database: string) {
       throw storeFailure(error, database);
     }
   };
-}
-
-async function claimReady(
-  { claims, reads, hints }: Pick<Sessions, "claims" | "reads"> & { readonly hints: Hints },
-  of: ClaimOrder & { readonly sure: boolean },
-  guarded: <T>(work: () => Promise<T>) => Promise<T>,
-): Promise<readonly Claim[] | null> {
-  // Most looks find nothing: they write nothing.
-  if (!of.sure || of.limit <= 0) {
-    const [look] = await reads.many<{ known: boolean; waits: boolean }>(LOOK, [of.worker]);
-    if (!look?.known) return null;
-    if (!look.waits || of.limit <= 0) return [];
-  }
-  const claimed = await guarded(() =>
-    claims.transaction((tx) => {
-      tx.identify();
-      return claim(tx, of);
-    }),
-  );
-  if (claimed?.more) hints.publish([READY]);
-  return claimed?.claims ?? null;
 }
 
 /** The run is locked before its approval is changed, as everywhere. */
