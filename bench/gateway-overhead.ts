@@ -17,7 +17,7 @@ import {
 } from "./gateway/open-loop.ts";
 import { startPortkey, startScript } from "./gateway/processes.ts";
 import { type Figure, quantile, quantileAbove, quantileOf, type Sample } from "./gateway/quantiles.ts";
-import { buildWays, CONTROL_US, calibrateControl, request, type Ways } from "./gateway/ways.ts";
+import { buildWays, CONTROL_US, request, type Ways } from "./gateway/ways.ts";
 
 const { values } = parseArgs({
   options: {
@@ -60,7 +60,6 @@ const ways = await buildWays(upstream.url, portkey?.url ?? null);
 try {
   // First, and so the load meets a process that has served some thousand calls, as one that runs for a day has.
   const alone = await serially(ways);
-  calibrateControl();
   const { together, single } = await measure(ways);
   report({ together, single, alone });
 } finally {
@@ -186,10 +185,10 @@ function report(of: {
       const figures = { firstP50: first.p50, firstP99: first.p99, endP50: end.p50, endP99: end.p99 };
       return row(way.name, calls, figures);
     });
-  const direct = of.single.find(({ way }) => way.name === "adapter")?.seen.get("adapter") ?? [];
-  const control = both(direct, "control");
+  const beside = of.single.find(({ way }) => way.gateway)?.seen.get("gateway") ?? [];
+  const control = both(beside, "control");
   own.push(
-    row(`${CONTROL_US} µs of arithmetic, beside the adapter alone`, direct, {
+    row(`${CONTROL_US} µs of arithmetic after each call of the first`, beside, {
       firstP50: control.p50,
       firstP99: control.p99,
     }),

@@ -83,7 +83,9 @@ function byGateway(gateway: ModelGateway): Ask {
       if (Number.isNaN(seen.first)) seen.first = now();
     };
     seen.called = now();
-    const result = await gateway.call(asked, { signal, onDelta });
+    const answer = gateway.call(asked, { signal, onDelta });
+    control(seen);
+    const result = await answer;
     seen.end = now();
     seen.ok = result.ok && result.record.attempts.length === 1;
   };
@@ -97,30 +99,23 @@ function byAdapter(provider: ModelProvider): Ask {
       if (Number.isNaN(seen.first)) seen.first = now();
     };
     const answer = provider.generate({ ...asked, model: "m" }, { signal, onDelta });
-    // Once it is on its way, so that it is not late by it.
-    seen.controlFrom = now();
-    control();
-    seen.controlTo = now();
+    control(seen);
     const result = await answer;
     seen.end = now();
     seen.ok = result.ok;
   };
 }
 
-/** As much arithmetic as takes about `CONTROL_US` alone: what the machine does to it, it does to the gateway, too. */
+/** Nothing but arithmetic, so long: what the machine does to it, it does to the gateway, too. */
 export const CONTROL_US = 50;
-let rounds = 1_000;
-let sink = 0;
-function control(): void {
-  for (let n = 0; n < rounds; n += 1) sink = (Math.imul(sink ^ n, 0x9e3779b1) >>> 3) + 1;
-}
-export function calibrateControl(): void {
-  for (let tried = 0; tried < 200; tried += 1) {
-    const startedAt = now();
-    control();
-    const us = (now() - startedAt) * 1_000;
-    rounds = Math.round(rounds * Math.min(2, Math.max(0.5, CONTROL_US / us)));
-  }
+
+/** Once a call is on its way, so that it is not late by it. */
+function control(seen: Seen): void {
+  seen.controlFrom = now();
+  let mixed = 0;
+  do for (let n = 0; n < 100; n += 1) mixed = Math.imul(mixed ^ n, 0x9e3779b1) >>> 3;
+  while ((now() - seen.controlFrom) * 1_000 < CONTROL_US);
+  seen.controlTo = now();
 }
 
 export interface Ways {
