@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { seeded } from "../simulation/random.ts";
+import { type Network, startNetwork, whyNoNetwork } from "../support/network.ts";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { Calamity, FAULTS } from "./faults.ts";
+import { Calamity } from "./faults.ts";
 import { ChaosHouse } from "./house.ts";
 import { brokenLaws } from "./laws.ts";
 import { SHAPES } from "./shapes.ts";
@@ -18,22 +19,29 @@ describe("faults on PostgreSQL with three processes", { timeout: 3_600_000 }, ()
   let server: TestPostgres;
   let url: string;
   let house: ChaosHouse;
+  let network: Network | null = null;
 
   beforeAll(async () => {
+    const why = whyNoNetwork();
+    if (why === null) network = await startNetwork(PROCESSES);
+    else process.stdout.write(`no process is on a network of its own: ${why}\n`);
     // Every commit waits for the disk: crashes of the server are part of it.
-    server = await startPostgres({ fast: false });
+    server = await startPostgres({ fast: false, ...(network === null ? {} : { network }) });
     url = await server.database();
   });
   afterEach(async () => {
     await house.close();
     await emptyDatabase(url);
   });
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await server?.stop();
+    await network?.close();
+  });
 
   it(`${faults} faults: nothing lost, nothing that was recorded repeated`, async () => {
     house = new ChaosHouse(url);
     await house.open();
-    const calamity = new Calamity({ house, server, url, random: seeded(seed) });
+    const calamity = new Calamity({ house, server, url, random: seeded(seed), network });
     const refill = async () => {
       for (let open = (await house.patiently(() => house.openRuns())).length; open < UNDER_WAY; open += 1)
         await house.admit(SHAPES[house.runs.length % SHAPES.length] as (typeof SHAPES)[number]);
@@ -41,7 +49,7 @@ describe("faults on PostgreSQL with three processes", { timeout: 3_600_000 }, ()
     await refill();
     await calamity.begin(PROCESSES);
     // Each kind once, then as chance has it.
-    for (const fault of FAULTS) {
+    for (const fault of calamity.faults) {
       await refill();
       await calamity.strike(fault);
       await house.patiently(async () => house.people(await house.openRuns()));
