@@ -87,6 +87,7 @@ async function freePort(): Promise<number> {
 export interface TestPostgresOptions {
   /** False where a crash is part of the test: then every commit waits for the disk. */
   readonly fast?: boolean;
+  readonly connections?: number;
   /** A network of the test's own on which it listens too: its address here, and the addresses that may come. */
   readonly network?: { readonly address: string; readonly block: string };
 }
@@ -95,6 +96,7 @@ export interface TestPostgresOptions {
 export async function startPostgres({
   fast = true,
   network,
+  connections = 60,
 }: TestPostgresOptions = {}): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), "agent-runner-postgres-"));
   const root = process.getuid?.() === 0;
@@ -117,7 +119,7 @@ export async function startPostgres({
   const settings = {
     listen_addresses: network === undefined ? "127.0.0.1" : `127.0.0.1,${network.address}`,
     unix_socket_directories: "",
-    max_connections: "60",
+    max_connections: String(connections),
     shared_buffers: "64MB",
     fsync: fast ? "off" : "on",
     full_page_writes: fast ? "off" : "on",
