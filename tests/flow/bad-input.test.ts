@@ -45,7 +45,7 @@ describe("what is refused at the door", () => {
   let runner: Runner;
   let server: HttpServer;
   beforeAll(async () => {
-    runner = await play.runner();
+    runner = await play.runner({ inside: true });
     const logger = pino({ level: "silent" });
     server = createHttpServer({ ...runner.house.operations, logger, version: "1" });
   });

@@ -25,7 +25,7 @@ describe("one process that answers and three that work, on PostgreSQL", () => {
   const play = new Playground("postgres");
   let fleet: Fleet;
   beforeAll(async () => {
-    fleet = await play.fleet(WORKERS, { words });
+    fleet = await play.fleet(WORKERS, { words, env: { AGENT_RUNNER_SLOTS: String(AT_ONCE / WORKERS) } });
   });
   afterAll(async () => {
     await play.close();

@@ -6,8 +6,6 @@ import { openRunner, type Runner } from "../../src/index.ts";
 import { findRun } from "../../src/operations/runs/find-run.ts";
 import { Desk, type Running } from "../support/cli.ts";
 
-/** Of the runs that each worker drives at a time: few, so that every worker gets some. */
-const SLOTS = "2";
 const DRAIN = "2s";
 
 export interface FleetOptions {
@@ -30,7 +28,6 @@ export async function openFleet({ dataDir, env, workers }: FleetOptions): Promis
   const settings = {
     ...Object.fromEntries(given),
     AGENT_RUNNER_LOG: "warn",
-    AGENT_RUNNER_SLOTS: SLOTS,
     AGENT_RUNNER_DRAIN: DRAIN,
   };
   const start = async (...args: readonly string[]): Promise<Running> => {

@@ -99,6 +99,8 @@ export interface Words {
 
 interface Spoken {
   readonly words?: Words | string;
+  /** In the test's own process, whatever the environment says: where the library's own door is what is tested. */
+  readonly inside?: boolean;
 }
 
 /** A folder with everything that one test leaves behind: repositories, remotes, data folders, open runners. */
@@ -151,11 +153,11 @@ export class Playground {
 
   /** A runner on a data folder of this playground, whose models are the script's. Closed by `close`. */
   async runner(options: RunnerOptions & Spoken = {}): Promise<Runner> {
-    const { words: _, ...more } = options;
+    const { words: _, inside = false, ...more } = options;
     const { dataDir, env } = await this.#settings(options);
     // What is made of the test's own code lives in the test's own process.
-    const inside = options.actions !== undefined || options.providers !== undefined;
-    if (FLOW_WORKERS > 0 && !inside) return this.fleet(FLOW_WORKERS, options);
+    const own = inside || options.actions !== undefined || options.providers !== undefined;
+    if (FLOW_WORKERS > 0 && !own) return this.fleet(FLOW_WORKERS, options);
     const runner = await openRunner({ ...more, dataDir, env });
     this.#open.push(runner);
     return runner;
