@@ -39,8 +39,8 @@ export interface DriveInput {
   readonly committer: GroupCommit;
   readonly planOf: (hash: string) => Promise<Plan | null>;
   readonly retries: RetryBudgets;
-  /** Messages that were there when the run was claimed. */
-  readonly inbox: readonly InboxMessage[];
+  /** Messages that were there after the run was claimed: read beside its journal. */
+  readonly inbox: Promise<readonly InboxMessage[]>;
 }
 
 /** One run while this worker drives it: claimed, folded, and from then on moved by what happens. */
@@ -97,10 +97,10 @@ export class Drive {
   }
 
   async #drive(): Promise<DriveEnd> {
-    const journal = await this.#open();
+    const [journal, messages] = await Promise.all([this.#open(), this.#input.inbox]);
     const plan = await this.#input.planOf(journal.state.request.workflow.hash);
     if (!plan) return this.#failRun(journal);
-    let events: readonly Event[] = [{ kind: "inbox", messages: this.#input.inbox }];
+    let events: readonly Event[] = [{ kind: "inbox", messages }];
     for (;;) {
       this.#take(journal, plan, events);
       const next = this.#advance(journal, plan);

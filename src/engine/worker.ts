@@ -200,13 +200,17 @@ export class Worker implements Service {
     const claims = await store.claim({ worker: this.#info.id, limit });
     if (claims === null) this.#lost();
     if (claims === null || claims.length === 0) return 0;
-    const messages = await store.inbox(claims.map((claim) => claim.no));
-    const inbox = Map.groupBy(messages, (message) => message.no);
-    for (const claim of claims) this.#drive(claim, inbox.get(claim.no) ?? []);
+    const inbox = store
+      .inbox(claims.map((claim) => claim.no))
+      .then((messages) => Map.groupBy(messages, (message) => message.no));
+    for (const claim of claims) {
+      const own = inbox.then((messages) => messages.get(claim.no) ?? []);
+      this.#drive(claim, own);
+    }
     return claims.length;
   }
 
-  #drive(claim: Claim, inbox: readonly InboxMessage[]): void {
+  #drive(claim: Claim, inbox: Promise<readonly InboxMessage[]>): void {
     const drive = new Drive(this.#parts, {
       claim,
       inbox,

@@ -8,8 +8,6 @@ export interface ClaimOrder {
   readonly worker: string;
   readonly limit: number;
   readonly shard: number;
-  /** Numbers of the lanes the worker serves. */
-  readonly lanes: readonly number[];
   readonly now: number;
 }
 
@@ -33,27 +31,37 @@ interface Wanted {
 const NEXT_HEADS = 128;
 
 const HOLD_WORKER = statement("SELECT 1 AS known FROM worker WHERE id = $1 FOR KEY SHARE");
-const CHOSEN = (worker: string, limit: string, lanes: string) => `chosen AS MATERIALIZED (
+/** Numbers of the lanes whose needs the worker's labels hold all of, as `hasLabels` has it. */
+export const SERVED = (worker: string) => `(
+     SELECT 0 AS lane UNION ALL
+     SELECT id FROM lane WHERE labels::jsonb <@ (SELECT labels::jsonb FROM worker WHERE id = ${worker})) AS served`;
+const CHOSEN = (worker: string, limit: string) => `chosen AS MATERIALIZED (
      SELECT head.lane, head.priority, head.vt, head.run_no, head.gated
-     FROM unnest(${lanes}::int[]) AS served (lane) CROSS JOIN LATERAL (
+     FROM ${SERVED(worker)} CROSS JOIN LATERAL (
        SELECT lane, priority, vt, run_no, gated FROM ready WHERE ready.lane = served.lane
        ORDER BY priority, vt, run_no LIMIT ${limit} FOR UPDATE SKIP LOCKED) AS head
      WHERE EXISTS (SELECT 1 FROM worker WHERE id = ${worker})
      ORDER BY priority, vt, run_no LIMIT ${limit})`;
 const HEAD = `run_no AS no, (SELECT id FROM run WHERE run.no = run_no) AS run, lane, priority, vt, gated`;
+/** Whether the worker is known, and whether anybody waits whom it could take. */
+export const LOOK = statement(
+  `SELECT EXISTS (SELECT 1 FROM worker WHERE id = $1) AS known,
+     EXISTS (SELECT 1 FROM ${SERVED("$1")} CROSS JOIN LATERAL (
+       SELECT 1 FROM ready WHERE ready.lane = served.lane LIMIT 1) AS head) AS waits`,
+);
 /**
  * Takes the first heads that name no slots and locks those that do. Numbers that others count in too are changed only
  * when no slot is to be locked after them.
  */
 const CLAIM = statement(
-  `WITH ${CHOSEN("$1", "$2", "$4")},
+  `WITH ${CHOSEN("$1", "$2")},
    gone AS (
      DELETE FROM ready USING chosen WHERE ready.lane = chosen.lane AND ready.priority = chosen.priority
        AND ready.vt = chosen.vt AND ready.run_no = chosen.run_no AND NOT chosen.gated
      RETURNING ready.lane, ready.priority, ready.vt, ready.run_no),
    taken AS MATERIALIZED (
      SELECT *, nextval('fence') AS token FROM (SELECT * FROM gone ORDER BY priority, vt, run_no) AS sorted),
-   held AS (INSERT INTO lease (run_no, token, worker, at) SELECT run_no, token, $1, $5 FROM taken),
+   held AS (INSERT INTO lease (run_no, token, worker, at) SELECT run_no, token, $1, $4 FROM taken),
    free AS (SELECT NOT EXISTS (SELECT 1 FROM chosen WHERE gated) AS free),
    counted AS (
      UPDATE counter SET ready = ready - (SELECT count(*) FROM taken) WHERE shard = $3
@@ -68,7 +76,7 @@ const CLAIM = statement(
    ORDER BY priority, vt, run_no`,
 );
 const HEADS = statement(
-  `WITH ${CHOSEN("$1", "$2", "$3")} SELECT ${HEAD}, NULL AS token FROM chosen ORDER BY priority, vt, run_no`,
+  `WITH ${CHOSEN("$1", "$2")} SELECT ${HEAD}, NULL AS token FROM chosen ORDER BY priority, vt, run_no`,
 );
 /** What runs that are admitted at this moment brought with them, after the last that named it had gone. */
 const BRING_SLOTS = statement(
@@ -217,7 +225,7 @@ async function claimSlotted(tx: Tx, of: ClaimOrder, first: readonly Head[]): Pro
     if (claim.taken.length >= of.limit || claim.parked >= PARKED_PER_CLAIM || claim.blocked) break;
     if (!woke && claim.parked === parked && heads.length < most) break;
     most = Math.min(NEXT_HEADS, PARKED_PER_CLAIM - claim.parked);
-    heads = await tx.many<Head>(HEADS, [of.worker, most, of.lanes]);
+    heads = await tx.many<Head>(HEADS, [of.worker, most]);
   }
   claim.count();
   const claims = claim.taken
@@ -230,7 +238,7 @@ async function claimSlotted(tx: Tx, of: ClaimOrder, first: readonly Head[]): Pro
 export async function claim(tx: Tx, of: ClaimOrder): Promise<Claimed | null> {
   const [known, heads] = await Promise.all([
     tx.many(HOLD_WORKER, [of.worker]),
-    tx.many<Head>(CLAIM, [of.worker, of.limit, of.shard, of.lanes, of.now]),
+    tx.many<Head>(CLAIM, [of.worker, of.limit, of.shard, of.now]),
   ]);
   if (known.length === 0) return null;
   if (heads.some((head) => head.gated)) return claimSlotted(tx, of, heads);

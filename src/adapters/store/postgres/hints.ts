@@ -15,7 +15,7 @@ export interface HintsOptions {
 }
 
 const CHANNEL = "agent_runner";
-/** What happens within this time is told to other processes at once. */
+/** Other processes are told at once, then of all that happens within this time together. */
 const GATHER_MS = 5;
 /** PostgreSQL takes 7,999 bytes. */
 const PAYLOAD_BYTES = 7_500;
@@ -57,6 +57,7 @@ export class Hints {
   readonly #me = newId("hnt", Date.now(), Math.random);
   readonly #waiting = { ready: false, inbox: new Set<string>(), facts: new Set<string>() };
   #gathering: NodeJS.Timeout | null = null;
+  #sentAt = Number.NEGATIVE_INFINITY;
   #polling: NodeJS.Timeout | null = null;
   #client: pg.Client | null = null;
   #heard: (() => void) | null = null;
@@ -87,11 +88,16 @@ export class Hints {
       if (hint.kind === "ready") this.#waiting.ready = true;
       else if (hint.kind === "inbox") this.#waiting.inbox.add(hint.run);
       else if (hint.kind === "facts") this.#waiting.facts.add(hint.run);
-      else continue;
-      this.#gathering ??= setTimeout(() => {
+    }
+    const { ready, inbox, facts } = this.#waiting;
+    if (this.#gathering !== null || !(ready || inbox.size > 0 || facts.size > 0)) return;
+    const wait = this.#sentAt + GATHER_MS - performance.now();
+    if (wait <= 0) this.#sending = this.#send();
+    else {
+      this.#gathering = setTimeout(() => {
         this.#gathering = null;
         this.#sending = this.#send();
-      }, GATHER_MS);
+      }, wait);
     }
   }
 
@@ -112,6 +118,7 @@ export class Hints {
   }
 
   async #send(): Promise<void> {
+    this.#sentAt = performance.now();
     for (const payload of this.#payloads()) {
       try {
         await this.#options.session.many(NOTIFY, [CHANNEL, payload]);

@@ -45,7 +45,7 @@ export const CONNECTION_SETTINGS = `SET lock_timeout = '5s'; SET statement_timeo
 SET idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; SET synchronous_commit = on; SET jit = off;
 SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
 SET tcp_user_timeout = ${SILENT_MS};
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning`;
+SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan`;
 
 const INT8 = 20;
 // Every number of ours is below 2^53.

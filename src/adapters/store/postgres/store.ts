@@ -1,12 +1,11 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
 import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
-import { hasLabels } from "../../../domain/labels.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
-import { type ClaimOrder, claim } from "./claims.ts";
+import { type ClaimOrder, claim, LOOK } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
@@ -77,6 +76,8 @@ export function createRunStore(
   );
   const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
+  /** This process made runs ready since it last claimed: no need to look first. */
+  let ours = false;
 
   const guarded = guardOf(doors.database);
   const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
@@ -88,6 +89,7 @@ export function createRunStore(
   ) =>
     guarded(async () => {
       const done = await runBatch(session, kind, { entries, shard });
+      ours ||= done.hints.some(({ kind }) => kind === "ready");
       hints.publish(done.hints);
       return done.answers;
     });
@@ -111,8 +113,11 @@ export function createRunStore(
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    claim: ({ worker, limit }) =>
-      claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now() }, guarded),
+    claim({ worker, limit }) {
+      const sure = ours;
+      ours = false;
+      return claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now(), sure }, guarded);
+    },
     async inbox(runs) {
       return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
     },
@@ -163,25 +168,19 @@ function guardOf(database: string) {
 
 async function claimReady(
   { claims, reads, hints }: Pick<Sessions, "claims" | "reads"> & { readonly hints: Hints },
-  of: Omit<ClaimOrder, "lanes">,
+  of: ClaimOrder & { readonly sure: boolean },
   guarded: <T>(work: () => Promise<T>) => Promise<T>,
 ): Promise<readonly Claim[] | null> {
   // Most looks find nothing: they write nothing.
-  const look = await reads.many<{ labels: string | null; lane: number | null; needs: string | null }>(
-    workers.LOOK,
-    [of.worker],
-  );
-  const known = look[0]?.labels ?? null;
-  if (known === null) return null;
-  const labels = JSON.parse(known) as string[];
-  const lanes = look.flatMap(({ lane, needs }) =>
-    lane !== null && needs !== null && hasLabels(labels, JSON.parse(needs) as string[]) ? [lane] : [],
-  );
-  if (lanes.length === 0 || of.limit <= 0) return [];
+  if (!of.sure || of.limit <= 0) {
+    const [look] = await reads.many<{ known: boolean; waits: boolean }>(LOOK, [of.worker]);
+    if (!look?.known) return null;
+    if (!look.waits || of.limit <= 0) return [];
+  }
   const claimed = await guarded(() =>
     claims.transaction((tx) => {
       tx.identify();
-      return claim(tx, { ...of, lanes });
+      return claim(tx, of);
     }),
   );
   if (claimed?.more) hints.publish([READY]);

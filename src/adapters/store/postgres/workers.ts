@@ -40,13 +40,6 @@ const REQUEUE = statement(
    INSERT INTO ready (lane, priority, vt, run_no, gated)
    SELECT run.lane, run.priority, run.vt, run.no, run.gated FROM gone JOIN run ON run.no = gone.run_no RETURNING run_no`,
 );
-/** The worker's labels, when it is known, and the lanes in which somebody waits. */
-export const LOOK = statement(
-  `SELECT (SELECT labels FROM worker WHERE id = $1) AS labels, lane.id AS lane, lane.labels AS needs
-   FROM (SELECT 1) AS once
-     LEFT JOIN (SELECT 0 AS id, '[]' AS labels UNION ALL SELECT id, labels FROM lane) AS lane ON (SELECT true FROM ready WHERE ready.lane = lane.id LIMIT 1)
-   ORDER BY lane.id`,
-);
 const WAKE = statement(
   `WITH due AS MATERIALIZED (
      SELECT run_no FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at, run_no LIMIT $2
