@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Desk } from "../support/cli.ts";
 import { type Island, type Network, startNetwork, whyNoNetwork } from "../support/network.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
@@ -23,6 +26,7 @@ describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
   let url: string;
   let house: ChaosHouse;
   let client: pg.Client;
+  let desk: Desk;
 
   beforeAll(async () => {
     network = await startNetwork(3);
@@ -34,8 +38,10 @@ describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
     await house.open();
     client = new pg.Client({ connectionString: url });
     await client.connect();
+    desk = new Desk();
   });
   afterEach(async () => {
+    await desk.close();
     for (const island of network.islands) await island.mend();
     await client.end();
     await house.close();
@@ -59,6 +65,13 @@ describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
     const runs: string[] = [];
     for (const shape of SHAPES) runs.push(await house.admit(shape));
     return runs;
+  };
+  /** A real server on the same database, that only answers. */
+  const openDoor = async () => {
+    const env = { DATABASE_URL: url, AGENT_RUNNER_LOG: "warn" };
+    await desk.start(["start", "--http", "--port", "0"], { env }).says(/agent-runner .* on /);
+    const { url: at } = JSON.parse(readFileSync(join(desk.data, "server.json"), "utf8")) as { url: string };
+    return at;
   };
   /** The worker that began a run. */
   const startedBy = (run: string) =>
@@ -95,6 +108,19 @@ describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
     await vanished.cut();
     await house.kill(gone);
     await client.query("ROLLBACK");
+
+    // Who asks at the door is answered, also about the very run, and also where that is written to.
+    const door = await openDoor();
+    const asked = await Promise.all([
+      fetch(`${door}/readyz`),
+      fetch(`${door}/runs/${held}`),
+      fetch(`${door}/runs/${held}/signals`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ name: "hello", body: null }),
+      }),
+    ]);
+    expect(asked.map(({ status }) => status)).toEqual([200, 200, 202]);
 
     const meanwhile = await each();
     expect(await house.untilEnded(ENDED_MS)).toEqual([]);
