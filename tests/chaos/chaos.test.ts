@@ -23,9 +23,9 @@ const shapes = SHAPES.filter(({ name }) => name !== "leaf");
 const everything = { shapes, mostBoundaries: 40, randomKills: 110, leastKills: 200 };
 const sample = {
   shapes: shapes.filter(({ name }) => name === "child"),
-  mostBoundaries: 3,
-  randomKills: 12,
-  leastKills: 15,
+  mostBoundaries: 2,
+  randomKills: 5,
+  leastKills: 8,
 };
 const KINDS: readonly Kind[] = [
   { kind: "SQLite", processes: 1, ...everything },

@@ -17,7 +17,7 @@ const ENDED_MS = 90_000;
 const SEEN_MS = 60_000;
 /** Of a line that is as bad as lines get. */
 const LOST_PERCENT = 30;
-const GAPS = 4;
+const GAPS = 3;
 const GAP_MS = 700;
 
 describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
