@@ -38,8 +38,6 @@ export class ChaosHouse {
   readonly runs: string[] = [];
   /** What processes logged as errors. */
   readonly errors: string[] = [];
-  /** Runs that processes have let go of because others drive them: by which, and which. */
-  readonly lost: { readonly pid: number; readonly run: string }[] = [];
   kills = 0;
   readonly #url: string | null;
   readonly #children = new Set<ChildProcess>();
@@ -117,9 +115,7 @@ export class ChaosHouse {
       complaint = (complaint + chunk.toString()).slice(-2_000);
     });
     child.on("message", (message) => {
-      if (typeof message !== "object") return;
-      if ("error" in message) this.errors.push(JSON.stringify(message));
-      if ("lost" in message) this.lost.push({ pid: child.pid ?? 0, run: String(message.lost) });
+      if (typeof message === "object" && "error" in message) this.errors.push(JSON.stringify(message));
     });
     // Nothing a database does may end a process.
     child.once("exit", (code) => {

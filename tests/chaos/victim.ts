@@ -126,9 +126,7 @@ const nothing = () => {};
 const log: Log = {
   debug: nothing,
   info: nothing,
-  warn: (fields, message) => {
-    if (message.startsWith("lost the lease")) process.send?.({ lost: (fields as { run: string }).run });
-  },
+  warn: nothing,
   error: (fields, message) => {
     const { failure } = fields as { failure?: { code?: string } };
     if (!TROUBLE.has(failure?.code)) process.send?.({ error: message, fields });
