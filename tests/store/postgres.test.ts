@@ -187,6 +187,30 @@ describe("PostgreSQL under several processes", { timeout: 60_000 }, () => {
     await proxy.close();
   });
 
+  it.each([true, false])(
+    "an admission whose answer was lost is there once, and whoever it was leased to has it (%s)",
+    async (standing) => {
+      const proxy = await startProxy(url, {});
+      const opened = await openPostgresStore({ url: proxy.url, clock });
+      const { store, reader } = opened;
+      await held(store);
+      expect(await store.claim({ worker: "w", limit: 8, standing })).toEqual([]);
+      proxy.cutAfterNextCommit();
+      expect(await store.admit([admission("run_2")])).toEqual([{ kind: "created", id: "run_2" }]);
+      expect(proxy.cuts).toBe(1);
+      expect(await reader.counts()).toMatchObject(
+        standing ? { ready: 0, leased: 2 } : { ready: 1, leased: 1 },
+      );
+      const [claim] = (await store.claim({ worker: "w", limit: 8 })) ?? [];
+      if (claim === undefined) throw new Error("nobody has the run");
+      const first = facts(2, [started("s")]);
+      expect(await store.commit([commit(claim, { facts: first, started: true })])).toEqual([{ kind: "ok" }]);
+      await store.leave("w");
+      await opened.close();
+      await proxy.close();
+    },
+  );
+
   it("a commit whose answer was lost with its connection is known to be committed", async () => {
     const proxy = await startProxy(url, {});
     const opened = await openPostgresStore({ url: proxy.url, clock, beats: "none" });
