@@ -2,6 +2,8 @@ import { describe } from "vitest";
 import { admissionSuite } from "./run-store-suite/admission.suite.ts";
 import { commitSuite } from "./run-store-suite/commit.suite.ts";
 import { type StoreMaker, useStore } from "./run-store-suite/fixtures.suite.ts";
+import { labelsSuite } from "./run-store-suite/labels.suite.ts";
+import { lateSuite } from "./run-store-suite/late.suite.ts";
 import { messagesSuite } from "./run-store-suite/messages.suite.ts";
 import { queueSuite } from "./run-store-suite/queue.suite.ts";
 import { readingSuite } from "./run-store-suite/reading.suite.ts";
@@ -16,6 +18,8 @@ export function runStoreSuite(maker: StoreMaker): void {
     admissionSuite(tested);
     standingSuite(tested);
     slotsSuite(tested);
+    labelsSuite(tested);
+    lateSuite(tested);
     commitSuite(tested);
     messagesSuite(tested);
     readingSuite(tested);

@@ -50,6 +50,9 @@ export const LIMITS = {
   slotUsers: 1_000,
   /** Runs of one process that wait for the store to take them. */
   admissionsEntering: 1_000,
+  /** Sets of labels that are told when no worker has them, and how far the runs of each are counted. */
+  unservedSets: 50,
+  unservedRuns: 10_000,
   /** Tenants named in the load of the queue. */
   loadTenants: 1_000,
   /** Event streams open at the same time on one server. */
@@ -66,6 +69,8 @@ export const LIMITS = {
   liveWatchMs: 10_000,
   /** Live events on their way to other processes are dropped after this. */
   liveKeptMs: 30_000,
+  /** Models whose health the processes of one database share; those changed last count. */
+  sharedModels: 500,
   /** How long a new fact may stay unseen when the hint of it was lost. */
   followPollMs: 500,
   /** Characters of a step's output shown in a run's view; the journal has the whole. */

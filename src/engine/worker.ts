@@ -1,6 +1,6 @@
 import type { Claim, InboxMessage, StoreHint, WorkerInfo } from "../contracts/run-store.ts";
 import type { Service } from "../contracts/service.ts";
-import { FailureError } from "../domain/errors.ts";
+import { type Failure, FailureError } from "../domain/errors.ts";
 import { type Plan, planOf } from "../domain/plan.ts";
 import { DEFAULT_RETRY_BUDGET } from "../domain/retry-budget.ts";
 import { bury, Drive, type DriveEnd } from "./drive.ts";
@@ -14,6 +14,10 @@ const POLL_MS = 500;
 const INBOX_POLL_MS = 1_000;
 /** Failures of the whole store that are worth waiting out. */
 const STORE_TROUBLE = new Set(["disk_full", "read_only", "unavailable", "store_corrupt"]);
+
+export function isStoreTrouble({ code }: Failure): boolean {
+  return STORE_TROUBLE.has(code);
+}
 
 /**
  * Claims runs and drives them, up to `slots` at a time. Hints wake it, polling is the truth: a lost hint costs
@@ -257,7 +261,7 @@ export class Worker implements Service {
     }
     if (end.kind !== "broken") return;
     log.error({ run: claim.run, failure: end.failure }, "could not drive a run on");
-    if (STORE_TROUBLE.has(end.failure.code)) return this.#giveBack(claim);
+    if (isStoreTrouble(end.failure)) return this.#giveBack(claim);
     try {
       await bury(this.#parts, { claim, committer: this.#committer, failure: end.failure });
     } catch (error) {

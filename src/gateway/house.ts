@@ -13,7 +13,7 @@ import {
 import { ModelBook } from "./book.ts";
 import { CATALOGUE, type Catalogue, laidOver } from "./catalogue.ts";
 import { Censor } from "./censor.ts";
-import { HealthBook } from "./health.ts";
+import { HealthBook } from "./health-book.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
 import { type RoutingTable, resolveTargets, type Target } from "./route.ts";
@@ -79,6 +79,8 @@ export interface GatewayOptions extends RoutingTable {
   readonly redactor?: Redactor;
   /** Laid over the built-in catalogue, model by model. */
   readonly catalogue?: Catalogue;
+  /** Where health is kept, for somebody who shares it; of its own when absent. */
+  readonly health?: HealthBook;
 }
 
 /** What a call is judged by. Replaced as a whole when settings change; health and hedge budget are handed on. */
@@ -103,6 +105,8 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
   const now = () => clock.now();
   const catalogue = laidOver(CATALOGUE, options.catalogue ?? {});
   const prices = { ...PRICES, ...options.prices };
+  const health = before?.health ?? options.health ?? new HealthBook({ now, random });
+  health.useAccounts(new Map(options.providers.map((one) => [one.provider.name, one.account ?? ""])));
   return {
     options,
     policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
@@ -110,7 +114,7 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
     book: new ModelBook({ catalogue, prices, source: options.priceSource, now }),
     censor: new Censor(options.redactor ?? createRedactor([])),
     catalogue,
-    health: before?.health ?? new HealthBook({ now, random }),
+    health,
     hedges: before?.hedges ?? new HedgeBudget(),
     targets: new Map(),
   };

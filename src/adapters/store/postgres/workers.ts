@@ -4,7 +4,7 @@ import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
-import { settleSlots } from "./slots.ts";
+import { COUNT_WOKEN, settleSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 
 const JOIN = statement(
@@ -58,8 +58,6 @@ const ANY_DUE = statement(
 );
 
 type Reader = { readonly many: Tx["many"] };
-
-const COUNT_WOKEN = statement("UPDATE counter SET ready = ready + $2, parked = parked - $2 WHERE shard = $1");
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
