@@ -105,6 +105,7 @@ export class SpendQueue {
         void this.#flush().then(() => {
           this.#flushing = null;
           if (this.#queue.length > 0 || this.#later.length >= LIMITS.commitBatch) this.#schedule();
+          if (this.#queue.some(({ op }) => op.kind === "reserve")) this.#hurry();
           resolve();
         });
       };

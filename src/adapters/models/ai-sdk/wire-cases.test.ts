@@ -301,3 +301,29 @@ test("a slow answer that keeps coming is not a silent one", async () => {
   });
   expect(result).toMatchObject({ ok: true, reply: { text: "hi" } });
 });
+
+test("calls of one model at a time have each a wire of their own", async () => {
+  const url = await serve(({ headers }, response) => {
+    // As many bytes as the prompt of each call makes it: told apart without reading them.
+    const long = Number(headers["content-length"]) > 1_000;
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(chunk({ content: "hi" }));
+    if (!long) response.end(`${chunk({ content: " you" }, "stop")}${END}`);
+  });
+  const provider = MAKERS.openai(url);
+  const { signal } = new AbortController();
+  const canceled = new AbortController();
+  const silent = { ...request, system: "x".repeat(1_000) };
+  const results = await Promise.all([
+    provider.generate(request, { signal }),
+    provider.generate(silent, { signal }),
+    provider.generate(silent, { signal: canceled.signal, onDelta: () => canceled.abort() }),
+    provider.generate(request, { signal }),
+  ]);
+  expect(results).toMatchObject([
+    { ok: true, reply: { text: "hi you" } },
+    { ok: false, failure: { code: "model_timeout" } },
+    { ok: false, failure: { code: "canceled" } },
+    { ok: true, reply: { text: "hi you" } },
+  ]);
+});
