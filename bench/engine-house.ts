@@ -7,6 +7,8 @@ import { openSqliteStore, type SqliteStore } from "../src/adapters/store/sqlite/
 import { systemClock } from "../src/app/system-clock.ts";
 import { newId } from "../src/base/id.ts";
 import type { Action } from "../src/contracts/action.ts";
+import type { RunReader, RunStore } from "../src/contracts/run-store.ts";
+import type { WorkflowStore } from "../src/contracts/workflow-store.ts";
 import { fail, ok } from "../src/domain/errors.ts";
 import type { RunRequest } from "../src/domain/fact.ts";
 import { NO_RETRY } from "../src/domain/retry.ts";
@@ -47,7 +49,14 @@ export function chain(steps: number, uses = "noop"): Workflow {
   };
 }
 
-function partsOf(sqlite: SqliteStore, more: readonly Action[]): EngineParts {
+/** Either database, as the engine needs it. */
+export interface BenchStore {
+  readonly store: RunStore;
+  readonly reader: RunReader;
+  readonly workflows: WorkflowStore;
+}
+
+function partsOf({ store, reader, workflows }: BenchStore, more: readonly Action[]): EngineParts {
   const noop: Action = {
     name: "noop",
     description: "",
@@ -58,9 +67,9 @@ function partsOf(sqlite: SqliteStore, more: readonly Action[]): EngineParts {
   };
   const actions = new Map([noop, ...more].map((action) => [action.name, action]));
   return {
-    store: sqlite.store,
-    runs: sqlite.reader,
-    workflows: sqlite.workflows,
+    store,
+    runs: reader,
+    workflows,
     artifacts: { put: async () => ({ sha256: "", bytes: 0 }), get: async () => null },
     actions: { get: (name) => actions.get(name) ?? null, list: () => [...actions.values()] },
     expressions: createExpressions(),
@@ -79,13 +88,13 @@ function partsOf(sqlite: SqliteStore, more: readonly Action[]): EngineParts {
   };
 }
 
-function workerOf(
-  sqlite: SqliteStore,
+export function workerOf(
+  opened: BenchStore,
   of: { readonly slots: number; readonly actions?: readonly Action[] },
 ): Worker {
   const id = newId("wrk", Date.now(), Math.random);
   const info = { id, host: "bench", pid: process.pid, processStart: "", slots: of.slots };
-  return new Worker(partsOf(sqlite, of.actions ?? []), info);
+  return new Worker(partsOf(opened, of.actions ?? []), info);
 }
 
 export async function openHouse(of: {
@@ -130,8 +139,8 @@ export function runRequest(workflow: Workflow): RunRequest {
   };
 }
 
-export async function save(house: BenchHouse, workflow: Workflow): Promise<void> {
-  await house.sqlite.workflows.save({ workflow, source: "", origin: "built-in", savedAt: 0 });
+export async function save({ workflows }: Pick<BenchStore, "workflows">, workflow: Workflow): Promise<void> {
+  await workflows.save({ workflow, source: "", origin: "built-in", savedAt: 0 });
 }
 
 export async function admit(

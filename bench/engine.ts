@@ -42,7 +42,7 @@ async function drained(house: BenchHouse): Promise<void> {
 /** Durable no-op steps per second: chains of 5, 64 runs at a time, already admitted. */
 export async function stepsPerSecond(house: BenchHouse, runs: number): Promise<number> {
   const flow = chain(5);
-  await save(house, flow);
+  await save(house.sqlite, flow);
   await admit(house, flow, runs);
   const began = performance.now();
   house.worker.start();
@@ -55,7 +55,7 @@ export async function stepsPerSecond(house: BenchHouse, runs: number): Promise<n
 /** Runs of three steps per second, from admission to end: the worker works while they are admitted. */
 export async function threeStepRunsPerSecond(house: BenchHouse, runs: number): Promise<number> {
   const flow = chain(3);
-  await save(house, flow);
+  await save(house.sqlite, flow);
   house.worker.start();
   const began = performance.now();
   await admit(house, flow, runs);
@@ -86,7 +86,7 @@ export async function submitToStart(
   };
   const house = await openHouse({ slots: SLOTS, actions: [probe] });
   const flow = chain(1, "probe");
-  await save(house, flow);
+  await save(house.sqlite, flow);
   house.worker.start();
   for (let n = 0; n < samples; n += 1) {
     const started = new Promise<void>((resolve) => {
@@ -131,7 +131,7 @@ export async function resumeOfThousandSteps(): Promise<number> {
   };
   const house = await openHouse({ slots: SLOTS, actions: [gate] });
   const flow = { ...chain(1_000, "gate"), maxParallel: 8 };
-  await save(house, flow);
+  await save(house.sqlite, flow);
   const first = new Promise<void>((resolve) => {
     reached = resolve;
   });
@@ -166,7 +166,7 @@ export async function memoryOfRestingRuns(runs: number): Promise<number> {
   };
   const house = await openHouse({ slots: SLOTS, actions: [wait] });
   const flow = chain(1, "wait");
-  await save(house, flow);
+  await save(house.sqlite, flow);
   house.worker.start();
   await admit(house, flow, 500);
   await drained(house);

@@ -14,6 +14,7 @@ import {
   WORKER,
   wholeRuns,
 } from "./store.ts";
+import { submitAtRate } from "./submit.ts";
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -26,6 +27,8 @@ const { values } = parseArgs({
 const ms = Number(values.ms);
 const backlog = Number(values.backlog);
 const SMALL_BACKLOG = 10_000;
+const SUBMITS = 50;
+const SUBMIT_SECONDS = 20;
 const clock = { now: () => Date.now(), after: () => () => undefined };
 /** What one process keeps in flight; several batches at a time overlap their waits for the disk. */
 const BATCHES = [1, 32, 64, 256];
@@ -78,7 +81,19 @@ async function walBytes(url: string, work: () => Promise<number>): Promise<numbe
   return rows[0].bytes / count;
 }
 
+/** At a rate that leaves the database idle in between: what one run's way costs. */
+async function submits(opened: PostgresStore): Promise<void> {
+  const { claimed, step } = await submitAtRate(opened, { perSecond: SUBMITS, seconds: SUBMIT_SECONDS });
+  for (const [name, { p50, p99 }] of [
+    [`submit → in a worker's hands, ${SUBMITS}/s`, claimed],
+    [`submit → first step runs, ${SUBMITS}/s`, step],
+  ] as const) {
+    console.log(`${name.padEnd(69)}   p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`);
+  }
+}
+
 async function measure(url: string, opened: PostgresStore): Promise<void> {
+  await submits(opened);
   await opened.store.join(WORKER);
   for (const batch of BATCHES) show(await commits(opened, batch, ms));
   show(await wholeRuns(opened, ms));

@@ -1,3 +1,6 @@
+-- compatible with: 2
+-- not compatible: an older program would claim past labels, slots and caps, and knows only three places of a run.
+--
 -- The queue's promises: fair share, labels, slots, caps.
 --
 -- A run that has not ended is in one of four places now: `ready`, `lease`, `rest`, or `parked`, where it waits for a

@@ -1,3 +1,6 @@
+-- compatible with: 4
+-- not compatible: it only adds, but what an older program spends would be in no account, and no cap would hold it.
+--
 -- What calls to models reserve and cost, in micro-dollars. `spend_account` counts one budget in one window;
 -- `spend` has one row an attempt at a model: held, then settled, or expired when nobody came back.
 

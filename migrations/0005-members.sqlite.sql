@@ -1,3 +1,4 @@
+-- compatible with: 1
 -- The processes that work on this database, and which of them keeps house. Nothing here outlives its process, and
 -- nothing here is worth a copy.
 

@@ -1,3 +1,4 @@
+-- compatible with: 1
 -- Live events on their way to readers in other processes: worth seeing now, not worth keeping.
 
 CREATE TABLE live_watch (

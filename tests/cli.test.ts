@@ -414,12 +414,12 @@ describe("without a server", () => {
     const id = approval?.id ?? "";
     expect(waiting.stderr).toContain(`answer ${id} approve`);
     expect((await desk.run(["approvals"])).stdout).toContain("Ship it?");
-    const answered = await desk.run(["answer", id, "approve", "--comment", "fine"]);
+    const answered = await desk.run(["answer", id, "approve", "--comment", "fine"], { env: { USER: "ada" } });
     expect(answered.code).toBe(0);
     expect(answered.stderr).toContain("Nobody works on");
     const worker = desk.start(["worker"]);
     const ended = await desk.run(["events", approval?.run ?? "", "--follow"]);
-    expect(ended.stdout).toContain("approved by");
+    expect(ended.stdout).toContain("approved by ada");
     worker.child.kill("SIGTERM");
     if (!windows) expect((await worker.ended).code).toBe(0);
     expect((await desk.run(["approvals"])).stdout).toBe("nothing waits for an answer\n");
@@ -597,9 +597,16 @@ describe("with a server", () => {
     const run = desk.start(["run", "ask"]);
     const said = await run.says(/answer apr_\w+ approve/);
     const id = /answer (apr_\w+) approve/.exec(said)?.[1] ?? "";
-    expect(await desk.json<Approval>(["answer", id, "deny", "--comment", "not on a Friday"])).toMatchObject({
+    // The server of this folder believes who may read the folder; `--principal` says another name.
+    const deny = ["answer", id, "deny", "--comment", "not on a Friday"];
+    const env = { USER: "CORP\\Ada L" };
+    expect(await desk.json<Approval>(deny, 0, { env })).toMatchObject({
       status: "denied",
+      answered_by: "CORP-Ada-L",
     });
+    const other = await desk.json<Approval>([...deny, "--principal", "bob"], 0, { env });
+    expect(other.answered_by).toBe("CORP-Ada-L");
+    expect(JSON.stringify(note())).toContain('"key":');
     const { code, stdout } = await run.ended;
     expect(stdout).toContain("not on a Friday");
     expect(code).toBe(1);

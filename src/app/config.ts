@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { CONNECTIONS } from "../adapters/store/postgres/connections.ts";
 import { parseDuration } from "../base/duration.ts";
 import { nearest } from "../base/text.ts";
 import type { Role } from "../contracts/fleet.ts";
@@ -17,6 +18,8 @@ export interface Config {
   readonly dataDir: string;
   /** `postgres://…`, or `null`: then the database is a file in the data folder. */
   readonly databaseUrl: string | null;
+  /** Most connections of this process to it. */
+  readonly databaseConnections: number;
   /** `off`: an older schema is not brought up to date at start but refused, until `agent-runner db migrate`. */
   readonly migrate: "auto" | "off";
   readonly host: string;
@@ -156,6 +159,8 @@ const providerModel = z
   .string()
   .regex(/^[^/\s]+\/\S+$/, "expected provider/model, e.g. anthropic/claude-sonnet-4-5");
 
+const CONNECTIONS_EXPECTED = `expected a whole number from ${CONNECTIONS.least} to ${CONNECTIONS.most}`;
+
 const settings = z.object({
   AGENT_RUNNER_DATA: z.string().min(1).optional(),
   AGENT_RUNNER_HOST: z.string().min(1).default("127.0.0.1"),
@@ -199,10 +204,17 @@ const settings = z.object({
       "expected postgres://user:password@host/database",
     )
     .optional(),
+  DATABASE_CONNECTIONS: z.coerce
+    .number(CONNECTIONS_EXPECTED)
+    .int(CONNECTIONS_EXPECTED)
+    .min(CONNECTIONS.least, CONNECTIONS_EXPECTED)
+    .max(CONNECTIONS.most, CONNECTIONS_EXPECTED)
+    .default(CONNECTIONS.usual),
 });
 
-/** Names of others that we read: their values may be secrets and are not shown. */
-const FOREIGN: ReadonlySet<string> = new Set(["DATABASE_URL"]);
+/** Names of others that we read, and of those the ones whose values are not shown. */
+const FOREIGN: ReadonlySet<string> = new Set(["DATABASE_URL", "DATABASE_CONNECTIONS"]);
+const SECRET: ReadonlySet<string> = new Set(["DATABASE_URL"]);
 
 /** From environment variables. An empty variable counts as unset; an unknown `AGENT_RUNNER_…` is an error, not a guess. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Result<Config> {
@@ -221,7 +233,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     const name = String(issue?.path[0] ?? "");
-    const value = FOREIGN.has(name) ? "not usable" : JSON.stringify(given[name]);
+    const value = SECRET.has(name) ? "not usable" : JSON.stringify(given[name]);
     return fail("invalid_config", `${name} is ${value}: ${issue?.message}`, {
       setting: name,
     });
@@ -234,6 +246,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
   return ok({
     dataDir: resolve(read.AGENT_RUNNER_DATA ?? join(homedir(), ".agent-runner")),
     databaseUrl: read.DATABASE_URL ?? null,
+    databaseConnections: read.DATABASE_CONNECTIONS,
     migrate: read.AGENT_RUNNER_MIGRATE,
     host: read.AGENT_RUNNER_HOST,
     port: read.AGENT_RUNNER_PORT,

@@ -57,6 +57,7 @@ export async function openDatabase(config: Config, log: Logger): Promise<Databas
         }
       : await openPostgresStore({
           url: config.databaseUrl,
+          connections: config.databaseConnections,
           clock,
           migrate,
           onBeatFailure,

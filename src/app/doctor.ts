@@ -4,9 +4,9 @@ import { access, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { programsOnPath } from "../adapters/sandbox/host/surroundings.ts";
-import { inspectPostgres } from "../adapters/store/postgres/inspect.ts";
+import { inspectPostgres, roomInPostgres, unservedInPostgres } from "../adapters/store/postgres/inspect.ts";
 import { judgeSchema, type SchemaState } from "../adapters/store/sql/migrations.ts";
-import { inspectSqlite } from "../adapters/store/sqlite/inspect.ts";
+import { inspectSqlite, unservedInSqlite } from "../adapters/store/sqlite/inspect.ts";
 import type { GateSpec } from "../contracts/gates.ts";
 import { ERRORS, type Failure, FailureError } from "../domain/errors.ts";
 import { LIMITS } from "../domain/limits.ts";
@@ -30,6 +30,8 @@ const NODE_MAJOR = 24;
 const GIT_AT_LEAST = [2, 30] as const;
 const LITTLE_BYTES = 5 * 1_024 ** 3;
 const TOO_LITTLE_BYTES = 256 * 1_024 ** 2;
+/** Of the server's connections; others need some too. */
+const NEARLY_ALL = 0.8;
 const COMMAND_MS = 10_000;
 
 const run = promisify(execFile);
@@ -39,7 +41,11 @@ export async function* diagnose(config: Config, cwd: string): AsyncGenerator<Che
   yield node();
   yield await dataFolder(config.dataDir);
   yield await freeDisk(config.dataDir);
-  yield config.databaseUrl === null ? sqlite(config.dataDir) : await postgres(config.databaseUrl);
+  const database = config.databaseUrl === null ? sqlite(config.dataDir) : await postgres(config.databaseUrl);
+  yield database.check;
+  if (database.ready && config.databaseUrl !== null)
+    yield await connections(config.databaseUrl, config.databaseConnections);
+  if (database.ready) yield* unserved(config);
   yield await git();
   yield await programs();
   yield* providers(config);
@@ -88,29 +94,39 @@ async function freeDisk(dir: string): Promise<Check> {
   }
 }
 
-function sqlite(dir: string): Check {
+interface Looked {
+  readonly check: Check;
+  /** There is one, and this binary can read it as it is. */
+  readonly ready: boolean;
+}
+
+const unready = (check: Check): Looked => ({ check, ready: false });
+
+function sqlite(dir: string): Looked {
   const name = "database";
   try {
     const { library, schema, newest } = inspectSqlite(join(dir, SQLITE_FILE));
     const version = `SQLite ${library}`;
-    if (schema === null) return good(name, `${version}; none yet, it will be made with schema ${newest}`);
+    if (schema === null)
+      return unready(good(name, `${version}; none yet, it will be made with schema ${newest}`));
     return judged({ server: version, schema, newest });
   } catch (error) {
-    return bad(name, `cannot be opened: ${messageOf(error)}`, ERRORS.store_corrupt.remedy);
+    return unready(bad(name, `cannot be opened: ${messageOf(error)}`, ERRORS.store_corrupt.remedy));
   }
 }
 
-async function postgres(url: string): Promise<Check> {
+async function postgres(url: string): Promise<Looked> {
   const name = "database";
   try {
     const { address, version, schema, newest } = await inspectPostgres(url);
     const server = `PostgreSQL ${version} at ${address}`;
     const { remedy } = ERRORS.store_incompatible;
-    if (schema === null) return bad(name, `${server} holds the tables of another program`, remedy);
-    if (schema.version === 0) return good(name, `${server}; empty, it will be made with schema ${newest}`);
+    if (schema === null) return unready(bad(name, `${server} holds the tables of another program`, remedy));
+    if (schema.version === 0)
+      return unready(good(name, `${server}; empty, it will be made with schema ${newest}`));
     return judged({ server, schema, newest });
   } catch (error) {
-    return bad(name, messageOf(error), remedyOf(error));
+    return unready(bad(name, messageOf(error), remedyOf(error)));
   }
 }
 
@@ -118,14 +134,57 @@ function judged(of: {
   readonly server: string;
   readonly schema: SchemaState;
   readonly newest: number;
-}): Check {
+}): Looked {
   const { server, schema, newest } = of;
   try {
     const step = judgeSchema(schema, { newest, mode: "auto", database: server });
     const plan = step === "none" ? "" : `, will be brought to ${newest}`;
-    return good("database", `${server}, schema ${schema.version}${plan}`);
+    return {
+      check: good("database", `${server}, schema ${schema.version}${plan}`),
+      ready: step === "none",
+    };
   } catch (error) {
-    return bad("database", messageOf(error), remedyOf(error));
+    return unready(bad("database", messageOf(error), remedyOf(error)));
+  }
+}
+
+/** Whether the server has room for what the processes that are there may open. */
+async function connections(url: string, each: number): Promise<Check> {
+  const name = "connections";
+  try {
+    const { most, used, processes } = await roomInPostgres(url);
+    const there = Math.max(1, processes);
+    const needed = there * each;
+    const detail = `${there} × ${each} of ${most}, ${used} in use now`;
+    if (Math.max(needed, used) < most * NEARLY_ALL) return good(name, detail);
+    return fair(
+      name,
+      detail,
+      "Set DATABASE_CONNECTIONS lower (at least 5), or PostgreSQL's max_connections higher; docs/DEPLOYMENT.md.",
+    );
+  } catch (error) {
+    return bad(name, messageOf(error), remedyOf(error));
+  }
+}
+
+/** Runs that wait for labels which no live worker has; nothing is told when there are none. */
+async function* unserved(config: Config): AsyncGenerator<Check> {
+  try {
+    const { databaseUrl, dataDir } = config;
+    const all =
+      databaseUrl === null
+        ? await unservedInSqlite(join(dataDir, SQLITE_FILE))
+        : await unservedInPostgres(databaseUrl);
+    for (const { needs, queued } of all) {
+      const labels = needs.map((need) => `--label ${need}`).join(" ");
+      yield fair(
+        "queue",
+        `${queued} waiting for ${needs.join(", ")}, which no live worker has`,
+        `Start one that has: \`agent-runner start --worker ${labels}\`; or cancel what waits. docs/WORKERS.md`,
+      );
+    }
+  } catch (error) {
+    yield bad("queue", messageOf(error), remedyOf(error));
   }
 }
 

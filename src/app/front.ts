@@ -6,6 +6,7 @@ import { classOf } from "../domain/admission-rules.ts";
 import { FailureError } from "../domain/errors.ts";
 import type { WrittenFacts } from "../engine/parts.ts";
 import { Desk, type DeskEvent } from "../operations/admission/desk.ts";
+import { resizeTenantSlots } from "../operations/admission/resize-slots.ts";
 import type { Config } from "./config.ts";
 import type { Database } from "./database.ts";
 import { type LiveRules, liveRules, readLimits } from "./limits.ts";
@@ -28,7 +29,13 @@ export async function createFront(
   const { database, clock, log } = ground;
   const first = await readLimits(config.limits);
   if (!first.ok) throw new FailureError(first.failure);
-  const rules = liveRules(first.value);
+  const rules = liveRules({
+    first: first.value,
+    configured: config.limits !== null,
+    resize: (now) => resizeTenantSlots(database, now),
+  });
+  const settled = await rules.settle();
+  if (!settled.ok) throw new FailureError(settled.failure);
   const metrics = createPrometheus({ process: true });
   const { reader, rates } = database;
   const desk = new Desk({ reader, rates, clock, metrics, rules: () => rules.current() });

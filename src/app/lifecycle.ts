@@ -3,9 +3,11 @@ import { processStart } from "../adapters/store/sql/process.ts";
 import type { SteadyClock } from "../base/steady-clock.ts";
 import type { Member, Role } from "../contracts/fleet.ts";
 import type { Log } from "../contracts/log.ts";
+import type { WorkerInfo } from "../contracts/run-store.ts";
 import type { Chore, Service } from "../contracts/service.ts";
 import type { Result } from "../domain/errors.ts";
 import type { EngineParts } from "../engine/parts.ts";
+import { latecomers } from "../engine/services/latecomers.ts";
 import { createLeadership } from "../engine/services/leadership.ts";
 import { createMembership } from "../engine/services/membership.ts";
 import { pruner } from "../engine/services/pruner.ts";
@@ -98,7 +100,7 @@ export async function createLife(parts: LifeParts): Promise<Life> {
     log,
     duty: HOUSEKEEPING,
     candidate: { member: id, ...self },
-    chores: houseChores(parts, () => config.retentionMs),
+    chores: houseChores(parts, self, () => config.retentionMs),
   });
   const neighbours = rescuer(engine, "host");
   const local: readonly Service[] = [neighbours, ...parts.localChores].map((chore) => repeat(engine, chore));
@@ -150,8 +152,13 @@ function toldOf(
 }
 
 /** What is done once, however many processes there are. */
-function houseChores(parts: LifeParts, retentionMs: () => number | null): readonly Chore[] {
+function houseChores(
+  parts: LifeParts,
+  self: Pick<WorkerInfo, "host" | "pid" | "processStart">,
+  retentionMs: () => number | null,
+): readonly Chore[] {
   const { engine, database, clock, log } = parts;
   const prune = pruner({ store: database.store, clock, log, retentionMs });
-  return [rescuer(engine, "all"), timers(engine), prune, ...parts.houseChores];
+  const late = latecomers(engine, { id: `${parts.id}.late`, ...self, slots: 0 });
+  return [rescuer(engine, "all"), timers(engine), late, prune, ...parts.houseChores];
 }

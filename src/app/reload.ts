@@ -11,12 +11,15 @@ export interface Reloadable {
   readonly settings: readonly string[];
   /** Checks them, and changes nothing yet. What it gives applies them, and cannot fail. */
   prepare(config: Config): Promise<Result<() => void>>;
+  /** Brings what is kept elsewhere in line with the settings in force; when it cannot, the next reload tries again. */
+  settle?(): Promise<Result<unknown>>;
 }
 
 /** Those whose values may be shown. */
-const SHOWN = /^AGENT_RUNNER_/;
+const SHOWN = /^(AGENT_RUNNER_|DATABASE_CONNECTIONS$)/;
 /** What this program reads beside its own: the providers' variables and the models by stage. */
-const READ = /^(AGENT_RUNNER_|DATABASE_URL$|ANTHROPIC_|GEMINI_|GOOGLE_|OPENAI_|OLLAMA_|[A-Z]+_MODEL$)/;
+const READ =
+  /^(AGENT_RUNNER_|DATABASE_(URL|CONNECTIONS)$|ANTHROPIC_|GEMINI_|GOOGLE_|OPENAI_|OLLAMA_|[A-Z]+_MODEL$)/;
 
 /** All parts take the new settings, or, when one of them cannot, none does and the failure says why. */
 async function applySettings(
@@ -71,7 +74,12 @@ export function createReload(of: {
     const read = of.settings === undefined ? ok(of.current()) : await of.settings();
     if (!read.ok) return read;
     const done = await applySettings([own, ...of.reloadables], of.current(), read.value);
-    if (done.ok) of.accept(read.value);
+    if (!done.ok) return done;
+    of.accept(read.value);
+    for (const part of of.reloadables) {
+      const settled = await part.settle?.();
+      if (settled?.ok === false) return settled;
+    }
     return done;
   };
   let last: Promise<unknown> = Promise.resolve();
@@ -80,7 +88,11 @@ export function createReload(of: {
     last = mine.then(
       (done) => {
         if (done.ok) log.info(done.value, "settings read again");
-        else log.warn({ failure: done.failure }, "settings kept as they were");
+        else
+          log.warn(
+            { failure: done.failure },
+            "the settings could not be read again, or not be applied everywhere",
+          );
       },
       (error: unknown) => log.warn({ error: String(error) }, "settings kept as they were"),
     );

@@ -8,6 +8,7 @@ import type { Role } from "../contracts/fleet.ts";
 import { FailureError, failure } from "../domain/errors.ts";
 import { Client, type Transport, wire } from "./client.ts";
 import { absolute, here } from "./here.ts";
+import { personHere } from "./person.ts";
 import { runningServer } from "./server-file.ts";
 
 /** Options that every command takes. */
@@ -51,6 +52,8 @@ export interface ConnectOptions {
   readonly work?: boolean;
   /** Where definitions of a project are looked for: this folder or one above it; the current one when absent. */
   readonly near?: string;
+  /** What is done is done by somebody: whoever types it, unless `--principal` says another. */
+  readonly person?: boolean;
   /** For the house in this process, over the environment. */
   readonly env?: Env;
 }
@@ -60,17 +63,21 @@ export interface ConnectOptions {
  * on the same data: the commands do not see the difference.
  */
 export async function connect(options: CommonOptions, of: ConnectOptions = {}): Promise<Connection> {
-  const identity = identityOf(options);
-  if (options.server !== undefined) return over(serverUrl(options.server), identity);
+  // Another machine's server does not know the accounts of this one.
+  if (options.server !== undefined) return over(serverUrl(options.server), identityOf(options));
+  const person = of.person === true ? personHere() : null;
   const config = configOf(options, { ...quietly(), ...of.env });
   const running = await runningServer(config.dataDir);
-  if (running !== null) return over(running.url, identity);
-  return embed(config, { ...of, identity });
+  if (running === null) return embed(config, { ...of, identity: identityOf(options, person) });
+  const { url, key } = running;
+  if (key === null) return over(url, identityOf(options));
+  return over(url, { ...identityOf(options, person), "x-agent-runner-key": key });
 }
 
 type Headers = Readonly<Record<string, string>>;
 
-function identityOf({ tenant, principal }: CommonOptions): Headers {
+function identityOf({ tenant, principal: named }: CommonOptions, person: string | null = null): Headers {
+  const principal = named ?? person ?? undefined;
   return {
     ...(tenant === undefined ? {} : { "x-agent-runner-tenant": tenant }),
     ...(principal === undefined ? {} : { "x-agent-runner-principal": principal }),

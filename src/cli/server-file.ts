@@ -14,6 +14,8 @@ export interface RunningServer {
   readonly pid: number;
   /** RFC 3339. */
   readonly started_at: string;
+  /** Whoever sends it is believed to be who he says; `null` in notes of older versions. */
+  readonly key: string | null;
 }
 
 /**
@@ -31,7 +33,7 @@ async function readNote(path: string): Promise<RunningServer | null> {
     if (!isJsonObject(note)) return null;
     const { url, pid, started_at } = note;
     if (typeof url !== "string" || typeof pid !== "number" || typeof started_at !== "string") return null;
-    return { url, pid, started_at };
+    return { url, pid, started_at, key: typeof note.key === "string" ? note.key : null };
   } catch {
     // No note, or half of one: nobody who can be spoken to.
     return null;
@@ -85,7 +87,7 @@ export async function noteServer(dataDir: string, note: RunningServer): Promise<
       await rm(stale, { force: true });
       if (!(await place(draft, path))) {
         const other = await readNote(path);
-        throw alreadyServed(dataDir, other ?? { url: "unknown", pid: 0, started_at: "" });
+        throw alreadyServed(dataDir, other ?? { url: "unknown", pid: 0, started_at: "", key: null });
       }
     }
   } finally {

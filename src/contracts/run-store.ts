@@ -97,6 +97,8 @@ export type CommitNext =
       readonly failure: Failure | null;
     };
 
+export type Answered = "accepted" | "not_found" | "already_answered" | "expired";
+
 /** What one run has to write, in one transaction with whatever else is in the batch. All or nothing per entry. */
 export interface Commit {
   readonly claim: Claim;
@@ -151,8 +153,26 @@ export interface RunStore {
    * Most urgent class first, within a class by fair share (each tenant's oldest first); a run that was canceled, before
    * all. Runs whose `needs` the worker lacks are left to others; a run whose slot is full is put aside until it frees.
    * Empty when nothing is ready; `null` when the worker is not known (any more): it was reaped, and joins anew.
+   *
+   * `standing`: until it claims again, a run that this process admits while nobody waits before it may be leased to the
+   * worker with its admission, up to what is left of `limit`. A `ready` hint says so, and the next claim has such runs,
+   * whatever its own limit.
    */
-  claim(request: { readonly worker: string; readonly limit: number }): Promise<readonly Claim[] | null>;
+  claim(request: {
+    readonly worker: string;
+    readonly limit: number;
+    readonly standing?: boolean;
+  }): Promise<readonly Claim[] | null>;
+  /**
+   * Takes runs that wait in the queue although a promise about them is broken (`start_by` of one that has not begun, the
+   * deadline of any), the longest overdue first: only to be ended, and so whatever they need and without their slots; they
+   * do not count as served. Empty when there are none; `null` when there are and the worker is not known. `now` in ms.
+   */
+  claimLate(request: {
+    readonly worker: string;
+    readonly now: number;
+    readonly limit: number;
+  }): Promise<readonly Claim[] | null>;
   commit(batch: readonly Commit[]): Promise<readonly Committed[]>;
   post(batch: readonly Posting[]): Promise<readonly Posted[]>;
   /** Unconsumed messages of the given runs, oldest first. */
@@ -166,14 +186,22 @@ export interface RunStore {
   reap(now: number, scope?: ReapScope): Promise<readonly string[]>;
   /** Facts of a run with `seq > after`, ascending. */
   facts(no: RunNo, after: number, limit: number): Promise<readonly Fact[]>;
-  /** Answers once; the run gets an `approval` message in the same transaction. */
+  /**
+   * Answers once; the run gets an `approval` message in the same transaction. `expired`: it is still pending, and was to be
+   * answered before `at`.
+   */
   answerApproval(answer: {
     readonly approval: string;
     readonly answer: ApprovalAnswer;
     readonly by: string;
     readonly comment: string;
     readonly at: number;
-  }): Promise<"accepted" | "not_found" | "already_answered">;
+  }): Promise<Answered>;
+  /**
+   * Gives slots another limit at once: what waits for one that has more room is ready, and whoever holds one keeps it.
+   * Returns how many have another limit now; keys that no open run names are left out.
+   */
+  resize(batch: readonly Pick<SlotView, "key" | "limit">[]): Promise<number>;
   /**
    * Deletes up to `limit` runs that ended before `before` (ms since the epoch), oldest end first, with all that is
    * theirs; returns how many. Their ids and idempotency keys are free again.
@@ -189,6 +217,14 @@ export interface RunFilter {
   readonly workflow?: string;
   readonly tenant?: string;
   readonly parent?: string;
+}
+
+/** A key that few runs may share, while open runs name it. */
+export interface SlotView {
+  readonly key: string;
+  /** How many runs may hold it; after a limit was lowered more may still do. */
+  readonly limit: number;
+  readonly held: number;
 }
 
 /** A worker as others see it. */
@@ -238,6 +274,14 @@ export interface QueueLoad {
   readonly dropped: number;
 }
 
+/** Runs that are ready and need labels which no live worker has together. */
+export interface Unserved {
+  /** Sorted, each once. */
+  readonly needs: readonly string[];
+  /** Counted up to `LIMITS.unservedRuns`. */
+  readonly queued: number;
+}
+
 /** The readers' side: doors, screens and reports. Never blocks the engine's writes. */
 export interface RunReader {
   run(id: string): Promise<RunSummary | null>;
@@ -273,6 +317,14 @@ export interface RunReader {
   }>;
   /** `now` in ms since the epoch: the rates are of that moment. */
   load(now: number): Promise<QueueLoad>;
+  /** By what they need, the most first, at most `LIMITS.unservedSets`. */
+  unserved(): Promise<readonly Unserved[]>;
+  /** Those whose key begins with `prefix`, by key. `after` is the last key of the previous page. */
+  slots(query: {
+    readonly prefix: string;
+    readonly after: string | null;
+    readonly limit: number;
+  }): Promise<readonly SlotView[]>;
   /** Those that are not known to be dead, by id. */
   workers(): Promise<readonly WorkerView[]>;
 }

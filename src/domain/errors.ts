@@ -62,6 +62,10 @@ export const ERRORS = {
   idempotency_conflict: lasting(409, "Use a new idempotency key for a different request."),
   run_ended: lasting(409, "The run has ended; start a new one."),
   already_answered: lasting(409, "The approval has its answer; nothing more is needed."),
+  answer_too_late: lasting(
+    409,
+    "The question was to be answered before; look at the run for what it did without an answer.",
+  ),
   tenant_queue_full: passing(
     429,
     "The tenant has as many waiting runs as it may; send it again when some have begun, or raise its cap.",

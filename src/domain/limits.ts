@@ -50,6 +50,9 @@ export const LIMITS = {
   slotUsers: 1_000,
   /** Runs of one process that wait for the store to take them. */
   admissionsEntering: 1_000,
+  /** Sets of labels that are told when no worker has them, and how far the runs of each are counted. */
+  unservedSets: 50,
+  unservedRuns: 10_000,
   /** Tenants named in the load of the queue. */
   loadTenants: 1_000,
   /** Event streams open at the same time on one server. */

@@ -41,6 +41,8 @@ export interface DriveInput {
   readonly retries: RetryBudgets;
   /** Messages that were there after the run was claimed: read beside its journal. */
   readonly inbox: Promise<readonly InboxMessage[]>;
+  /** Nothing is performed: a run that does not end at once is given back. */
+  readonly endsOnly?: boolean;
 }
 
 /** One run while this worker drives it: claimed, folded, and from then on moved by what happens. */
@@ -104,6 +106,10 @@ export class Drive {
     for (;;) {
       this.#take(journal, plan, events);
       const next = this.#advance(journal, plan);
+      if (this.#input.endsOnly && next.end === null) {
+        await journal.flush({ kind: "yield" });
+        return { kind: "yielded" };
+      }
       this.#earn(journal, next.facts);
       journal.stageEvolved(next.state, next.facts);
       if (next.end) {

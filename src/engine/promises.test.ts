@@ -8,6 +8,7 @@ import type { RunRequest } from "../domain/fact.ts";
 import type { RetryBudgetRules } from "../domain/retry-budget.ts";
 import { request, step, tinyExpressions, workflow } from "../domain/testing.suite.ts";
 import type { EngineParts, WrittenFacts } from "./parts.ts";
+import { latecomers } from "./services/latecomers.ts";
 import { Worker } from "./worker.ts";
 
 /** The engine over plain values and a clock that stands still, with a step that always fails in passing. */
@@ -45,11 +46,13 @@ function openDesk(retryBudget: RetryBudgetRules) {
     retryBudget: () => retryBudget,
     observe: (written) => seen.push(written),
   };
-  const worker = new Worker(parts, { id: "w", host: "h", pid: 1, processStart: "w", slots: 50 });
+  const self = { host: "h", pid: 1, processStart: "w" };
+  const worker = new Worker(parts, { id: "w", ...self, slots: 50 });
   return {
     clock,
     memory,
     worker,
+    late: latecomers(parts, { id: "late", ...self, slots: 0 }),
     performed: () => performed,
     kinds: () => seen.flatMap(({ facts }) => facts.map(({ kind }) => kind)),
     async start(id: string, asked: Partial<RunRequest> = {}) {
@@ -109,4 +112,58 @@ it("a run whose time to begin is over is not begun, and says so once", async () 
     "step_canceled",
     "run_failed",
   ]);
+});
+
+it("what is late while no worker comes is ended all the same, by whoever keeps house, and counted", async () => {
+  const desk = openDesk({ share: 0, floor: 0 });
+  const now = desk.clock.now();
+  const soon = { class: "high", startBy: now + 1_000, targetMs: null };
+  for (let n = 0; n < 250; n += 1) await desk.start(`late_${n}`, { sla: soon, needs: ["gpu"] });
+  await desk.start("dead", { deadlineAt: now + 1_000 });
+  await desk.start("patient", {});
+  await desk.late.runOnce();
+  expect(desk.kinds()).toEqual([]);
+  await desk.clock.advance(1_000);
+  await desk.late.runOnce();
+  expect(desk.kinds().filter((kind) => kind === "run_failed").length).toBe(251);
+  expect(await desk.failureOf("late_249")).toBe("start_by_missed");
+  expect(await desk.failureOf("dead")).toBe("deadline_exceeded");
+  expect(await desk.memory.reader.load(now)).toMatchObject({ queued: 1, ready: 1, workers: 0 });
+  expect(desk.performed()).toBe(0);
+  await desk.late.runOnce();
+  expect((await desk.memory.reader.run("patient"))?.status).toBe("queued");
+});
+
+it("what was canceled before it was late ends as canceled", async () => {
+  const desk = openDesk({ share: 0, floor: 0 });
+  const now = desk.clock.now();
+  await desk.start("gone", { sla: { class: "high", startBy: now + 1_000, targetMs: null } });
+  const body = { reason: "no longer wanted" };
+  const cancel = {
+    run: "gone",
+    id: "c",
+    kind: "cancel",
+    name: "cancel",
+    body,
+    from: "ann",
+    at: now,
+  } as const;
+  await desk.memory.store.post([cancel]);
+  await desk.clock.advance(1_000);
+  await desk.late.runOnce();
+  expect((await desk.memory.reader.run("gone"))?.status).toBe("canceled");
+});
+
+it("a run that turns out not to be late is given back, and nothing of it is done", async () => {
+  const desk = openDesk({ share: 0, floor: 0 });
+  const deadlineAt = desk.clock.now() + 1_000;
+  await desk.start("early", { deadlineAt, inputs: "well" });
+  const { claimLate } = desk.memory.store;
+  // The clock was put right between the claim and the look at the run.
+  desk.memory.store.claimLate = (asked) => claimLate({ ...asked, now: deadlineAt });
+  await desk.late.runOnce();
+  expect(desk.performed()).toBe(0);
+  const early = await desk.memory.reader.run("early");
+  expect(early).toMatchObject({ status: "queued", startedAt: null });
+  expect(await desk.memory.reader.load(0)).toMatchObject({ queued: 1, ready: 1, leased: 0 });
 });

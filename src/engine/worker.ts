@@ -1,6 +1,6 @@
 import type { Claim, InboxMessage, StoreHint, WorkerInfo } from "../contracts/run-store.ts";
 import type { Service } from "../contracts/service.ts";
-import { FailureError } from "../domain/errors.ts";
+import { type Failure, FailureError } from "../domain/errors.ts";
 import { type Plan, planOf } from "../domain/plan.ts";
 import { DEFAULT_RETRY_BUDGET } from "../domain/retry-budget.ts";
 import { bury, Drive, type DriveEnd } from "./drive.ts";
@@ -14,6 +14,10 @@ const POLL_MS = 500;
 const INBOX_POLL_MS = 1_000;
 /** Failures of the whole store that are worth waiting out. */
 const STORE_TROUBLE = new Set(["disk_full", "read_only", "unavailable", "store_corrupt"]);
+
+export function isStoreTrouble({ code }: Failure): boolean {
+  return STORE_TROUBLE.has(code);
+}
 
 /**
  * Claims runs and drives them, up to `slots` at a time. Hints wake it, polling is the truth: a lost hint costs
@@ -32,6 +36,7 @@ export class Worker implements Service {
   #joined: WorkerInfo | null = null;
   #claiming: Promise<void> | null = null;
   #again = false;
+  #shrunk = false;
   #stopHints = () => {};
   #stopPoll = () => {};
   #stopInboxPoll = () => {};
@@ -59,6 +64,7 @@ export class Worker implements Service {
 
   /** Fewer slots end no run that has begun: they free as runs end. */
   resize(slots: number): void {
+    if (slots < this.#info.slots) this.#shrunk = true;
     this.#info = { ...this.#info, slots };
     this.#nudge();
   }
@@ -86,6 +92,7 @@ export class Worker implements Service {
     this.#stopPoll();
     this.#stopInboxPoll();
     await this.#claiming;
+    if (joined) await this.#standDown();
     for (const drive of this.#drives.values()) drive.drain();
     const cancel = this.#parts.clock.after(drainMs, () => {
       for (const drive of this.#drives.values()) drive.abandon();
@@ -94,6 +101,18 @@ export class Worker implements Service {
     cancel();
     if (joined || this.#joined !== null) await this.#leave();
     this.#joined = null;
+  }
+
+  /** Is given nothing more; what was given meanwhile is taken up, to be given back. */
+  async #standDown(): Promise<void> {
+    try {
+      this.#take(await this.#parts.store.claim({ worker: this.#info.id, limit: 0 }));
+    } catch (error) {
+      this.#parts.log.warn(
+        { error: String(error) },
+        "could not ask for what came last; it frees with the lease",
+      );
+    }
   }
 
   async #leave(): Promise<void> {
@@ -195,9 +214,15 @@ export class Worker implements Service {
       await store.join(info);
       this.#joined = info;
     }
-    const limit = info.slots - this.#drives.size;
-    if (limit <= 0) return 0;
-    const claims = await store.claim({ worker: this.#info.id, limit });
+    const limit = Math.max(0, info.slots - this.#drives.size);
+    // With fewer slots than it offered to fill, what is on its way is more than there is room for.
+    if (limit === 0 && !this.#shrunk) return 0;
+    if (limit > 0) this.#shrunk = false;
+    return this.#take(await store.claim({ worker: this.#info.id, limit, standing: true }));
+  }
+
+  #take(claims: readonly Claim[] | null): number {
+    const { store } = this.#parts;
     if (claims === null) this.#lost();
     if (claims === null || claims.length === 0) return 0;
     const inbox = store
@@ -236,7 +261,7 @@ export class Worker implements Service {
     }
     if (end.kind !== "broken") return;
     log.error({ run: claim.run, failure: end.failure }, "could not drive a run on");
-    if (STORE_TROUBLE.has(end.failure.code)) return this.#giveBack(claim);
+    if (isStoreTrouble(end.failure)) return this.#giveBack(claim);
     try {
       await bury(this.#parts, { claim, committer: this.#committer, failure: end.failure });
     } catch (error) {

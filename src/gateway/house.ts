@@ -1,6 +1,7 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { PriceSource } from "../contracts/price-source.ts";
+import type { Result } from "../domain/errors.ts";
 import { createRedactor, type Redactor } from "../domain/redact.ts";
 import {
   type PolicyName,
@@ -15,7 +16,7 @@ import { Censor } from "./censor.ts";
 import { HealthBook } from "./health-book.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
-import type { RoutingTable } from "./route.ts";
+import { type RoutingTable, resolveTargets, type Target } from "./route.ts";
 import type { SpendDesk } from "./spend.ts";
 
 /** How hard one call is tried before its failure is the answer. */
@@ -92,7 +93,12 @@ export interface House {
   readonly catalogue: Catalogue;
   readonly health: HealthBook;
   readonly hedges: HedgeBudget;
+  /** What `use` and stages were found to mean. */
+  readonly targets: Map<string, Result<readonly Target[]>>;
 }
+
+/** Names that are remembered; they come from requests, so beyond that all are read anew. */
+const MAX_TARGETS = 1_000;
 
 export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
@@ -110,7 +116,23 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
     catalogue,
     health,
     hedges: before?.hedges ?? new HedgeBudget(),
+    targets: new Map(),
   };
+}
+
+/** As `resolveTargets`, but each list of names is taken apart once. */
+export function targetsOf(
+  { options, targets }: House,
+  use: string | undefined,
+  stage: string,
+): Result<readonly Target[]> {
+  const key = use === undefined ? `stage ${stage}` : `use ${use}`;
+  const known = targets.get(key);
+  if (known !== undefined) return known;
+  if (targets.size >= MAX_TARGETS) targets.clear();
+  const made = resolveTargets(options, use, stage);
+  targets.set(key, made);
+  return made;
 }
 
 /** The house as it is for a tenant's call. */

@@ -57,6 +57,34 @@ describe("who asks", () => {
     }
   });
 
+  it("is believed when he knows the server's key, which is in its data folder; then what he does bears his name", async () => {
+    const keyed = await openDoor(undefined, { key: "secret" });
+    try {
+      const say = (headers: object) =>
+        keyed.server.app.inject({ url: "/runs", headers: { ...as("acme", "ann"), ...headers } });
+      expect((await say({ "x-agent-runner-key": "secret" })).statusCode).toBe(200);
+      for (const key of ["Secret", "secret2", ""])
+        expect((await say({ "x-agent-runner-key": key })).json().error.code).toBe("identity_not_trusted");
+      const made = await keyed.server.app.inject({
+        method: "POST",
+        url: "/runs",
+        payload: { workflow: "greet", inputs: { who: "Ann" } },
+      });
+      const { id } = made.json();
+      for (const headers of [{}, { "x-agent-runner-principal": "ann", "x-agent-runner-key": "secret" }])
+        await keyed.server.app.inject({
+          method: "POST",
+          url: `/runs/${id}/signals`,
+          headers,
+          payload: { name: "go", body: null },
+        });
+      const messages = await keyed.sqlite.store.inbox([1]);
+      expect(messages.map(({ from }) => from)).toEqual(["api", "ann"]);
+    } finally {
+      await keyed.close();
+    }
+  });
+
   it("has idempotency keys of its own", async () => {
     const key = { "idempotency-key": "k" };
     const acme = await start({}, { ...as("acme"), ...key });

@@ -22,6 +22,3 @@ export interface RouteParts extends Parts {
   /** Open event streams; closed with the server. */
   readonly streams: Set<AbortController>;
 }
-
-/** Written into journals and inboxes as the one who asked: there are no accounts yet. */
-export const FROM_API = "api";

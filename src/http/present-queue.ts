@@ -44,6 +44,7 @@ export function presentQueue(state: QueueState): z.infer<typeof QueueSchema> {
     tenants: state.tenants.map(({ tenant, queued, maxQueued, maxRunning, weight }) => {
       return { tenant, queued, max_queued: maxQueued, max_running: maxRunning, weight };
     }),
+    unserved: state.unserved.map(({ needs, queued }) => ({ needs: [...needs], queued })),
     refused: {
       queue_full: store.refused.queueFull,
       tenant_queue_full: store.refused.tenantQueueFull,

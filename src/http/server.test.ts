@@ -278,14 +278,26 @@ describe("approvals", () => {
       title: "Push?",
       details: { toBranch: 1 },
       risk: "high",
-      expiresAt: 0,
+      expiresAt: Date.UTC(2100, 0),
     } as const;
+    const late = { ...approval, id: "apr_0", expiresAt: 0 };
     await hand.write(
       [
         { kind: "run_started", worker: "w" },
+        { kind: "approval_requested", step: "speak", approval: late },
         { kind: "approval_requested", step: "speak", approval },
       ],
-      { approvals: [{ step: "speak", request: approval }] },
+      {
+        approvals: [
+          { step: "speak", request: late },
+          { step: "speak", request: approval },
+        ],
+      },
+    );
+    expectError(
+      await post("/approvals/apr_0/answer", { answer: "approved" }),
+      "answer_too_late",
+      /apr_0 expired at 1970-01-01T00:00:00.000Z; it is no longer asked/,
     );
     const { approvals } = (await get(`/approvals?status=pending&run=${id}`)).json();
     expect(approvals).toMatchObject([
@@ -294,10 +306,12 @@ describe("approvals", () => {
         run: id,
         step: "speak",
         details: { toBranch: 1 },
-        expires_at: "1970-01-01T00:00:00.000Z",
+        expires_at: "2100-01-01T00:00:00.000Z",
       },
+      { id: "apr_0", status: "pending" },
     ]);
     expect((await get(`/runs/${id}`)).json().approvals).toMatchObject([
+      { id: "apr_0" },
       { id: "apr_1", run: id, status: "pending" },
     ]);
     expectError(

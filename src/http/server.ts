@@ -28,6 +28,8 @@ export interface HttpParts extends Parts {
   readonly version: string;
   /** Whether whoever sends the identity headers is believed; not, when absent. */
   readonly trustIdentityHeaders?: boolean;
+  /** Whoever sends it as `x-agent-runner-key` is believed too: a secret of those who may read the data folder. */
+  readonly key?: string;
 }
 
 export interface HttpServer {
@@ -64,7 +66,7 @@ export function createHttpServer(parts: HttpParts, times: StreamTimes = STREAM_T
 
   logRequests(app, parts);
   guard(app, parts, state);
-  identify(app, parts.trustIdentityHeaders === true);
+  identify(app, { everybody: parts.trustIdentityHeaders === true, key: parts.key ?? null });
   answerFailures(app);
   useJsonBodies(app);
   describeApi(app, parts.version);

@@ -402,7 +402,10 @@ describe("approvals", () => {
       closedApprovals: [{ id: "apr_2", status: "expired" }],
     });
     const failed = await refused(answerApproval(house.parts, { ...none, approval: "apr_2" }));
-    expect(failed).toMatchObject({ code: "conflict", message: /it has expired/ });
+    expect(failed).toMatchObject({
+      code: "answer_too_late",
+      message: "Approval apr_2 expired; it is no longer asked.",
+    });
     expect((await refused(listApprovals(house.parts, { after: "apr_x" }))).code).toBe("invalid_request");
     const long = { ...none, comment: "x".repeat(LIMITS.textChars + 1) };
     expect((await refused(answerApproval(house.parts, long))).code).toBe("invalid_request");

@@ -2,8 +2,9 @@ import type { ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { LIMITS } from "../../src/domain/limits.ts";
+import type { Island, Network } from "../support/network.ts";
 import type { TestPostgres } from "../support/postgres.ts";
-import { type Proxy as Cable, startProxy } from "../support/postgres-proxy.ts";
+import { startProxy } from "../support/postgres-proxy.ts";
 import type { ChaosHouse, SpawnOptions } from "./house.ts";
 
 const HOUR_MS = 3_600_000;
@@ -19,26 +20,43 @@ const WEIGHTS = {
   crashDatabase: 4,
   suspend: 2,
   partition: 2,
+  unplug: 2,
+  poorLine: 4,
   wrongClock: 8,
 } as const;
 
 export type Fault = keyof typeof WEIGHTS;
-export const FAULTS = Object.keys(WEIGHTS) as readonly Fault[];
+const ALL = Object.keys(WEIGHTS) as readonly Fault[];
+/** Those that need a network of the test's own. */
+const ON_NETWORKS: ReadonlySet<Fault> = new Set(["unplug", "poorLine"]);
+const POOR_LINE_MS = 2_000;
+const LOST_PERCENT = 20;
+
+/** The way of one process to the database. */
+interface Cable {
+  readonly url: string;
+  readonly island: Island | null;
+  pull(): void | Promise<void>;
+  plug(): void | Promise<void>;
+  close(): Promise<void>;
+}
 
 interface Victim {
   readonly child: ChildProcess;
-  readonly proxy: Cable;
+  readonly cable: Cable;
   /** A slow fault is under way. */
   busy: Promise<void> | null;
 }
 
 /** Three processes on one PostgreSQL, each by a cable of its own, and everything that can happen to them. */
 export class Calamity {
-  readonly counts = new Map<Fault, number>(FAULTS.map((fault) => [fault, 0]));
+  readonly counts: Map<Fault, number>;
   readonly #house: ChaosHouse;
   readonly #server: TestPostgres;
   readonly #url: string;
   readonly #random: () => number;
+  readonly #network: Network | null;
+  readonly #islands: Island[];
   readonly #victims: Victim[] = [];
 
   constructor(of: {
@@ -46,11 +64,21 @@ export class Calamity {
     readonly server: TestPostgres;
     readonly url: string;
     readonly random: () => number;
+    /** Null where there can be none: then every process has a proxy for a cable. */
+    readonly network: Network | null;
   }) {
     this.#house = of.house;
     this.#server = of.server;
     this.#url = of.url;
     this.#random = of.random;
+    this.#network = of.network;
+    this.#islands = [...(of.network?.islands ?? [])];
+    this.counts = new Map(this.faults.map((fault) => [fault, 0]));
+  }
+
+  /** What can happen here. */
+  get faults(): readonly Fault[] {
+    return ALL.filter((fault) => this.#network !== null || !ON_NETWORKS.has(fault));
   }
 
   get total(): number {
@@ -77,16 +105,16 @@ export class Calamity {
   }
 
   async stop(): Promise<void> {
-    for (const { child, proxy } of this.#victims) {
+    for (const { child, cable } of this.#victims) {
       await this.#house.stop(child);
-      await proxy.close();
+      await cable.close();
     }
   }
 
   #draw(): Fault {
-    const sum = Object.values(WEIGHTS).reduce((all, weight) => all + weight, 0);
+    const sum = this.faults.reduce((all, fault) => all + WEIGHTS[fault], 0);
     let left = this.#random() * sum;
-    for (const fault of FAULTS) {
+    for (const fault of this.faults) {
       left -= WEIGHTS[fault];
       if (left < 0) return fault;
     }
@@ -98,12 +126,35 @@ export class Calamity {
     return sleep(this.#random() * 80);
   }
 
-  async #spawn(more: SpawnOptions = {}): Promise<void> {
-    const proxy = await startProxy(this.#url, {});
-    // Every other one says that it is elsewhere: nobody sees its process die, and its lease has to run out.
+  /** `on`: a network of its own, or a proxy; chance decides when absent. */
+  async #spawn(more: SpawnOptions = {}, on?: "island" | "proxy"): Promise<void> {
+    const island = (on ?? (this.#random() < 0.5 ? "island" : "proxy")) === "island";
+    const cable = await this.#cable(island ? (this.#islands.shift() ?? null) : null);
+    // Some say that they are elsewhere: nobody sees the process die, and its lease has to run out.
     const host = this.#random() < 0.3 ? { host: "elsewhere" } : {};
-    const child = await this.#house.spawn({ url: proxy.url, ...host, ...more });
-    this.#victims.push({ child, proxy, busy: null });
+    const where = cable.island === null ? {} : { island: cable.island };
+    const child = await this.#house.spawn({ url: cable.url, ...host, ...where, ...more });
+    this.#victims.push({ child, cable, busy: null });
+  }
+
+  async #cable(island: Island | null): Promise<Cable> {
+    if (island === null || this.#network === null) {
+      const proxy = await startProxy(this.#url, {});
+      const { url } = proxy;
+      return { url, island: null, pull: proxy.pull, plug: proxy.plug, close: proxy.close };
+    }
+    const own = new URL(this.#url);
+    own.hostname = this.#network.address;
+    return {
+      url: own.href,
+      island,
+      pull: island.cut,
+      plug: island.mend,
+      close: async () => {
+        await island.mend();
+        this.#islands.push(island);
+      },
+    };
   }
 
   /** As many live as before. */
@@ -112,15 +163,27 @@ export class Calamity {
       if (victim.child.exitCode === null && victim.child.signalCode === null) continue;
       await victim.busy;
       this.#victims.splice(this.#victims.indexOf(victim), 1);
-      await victim.proxy.close();
+      await victim.cable.close();
       await this.#spawn();
     }
   }
 
-  #any(): Victim {
-    const idle = this.#victims.filter(({ busy }) => busy === null);
-    const from = idle.length > 0 ? idle : this.#victims;
+  #any(wanted: (victim: Victim) => boolean = () => true): Victim {
+    const all = this.#victims.filter(wanted);
+    const idle = all.filter(({ busy }) => busy === null);
+    const from = idle.length > 0 ? idle : all;
     return from[Math.floor(this.#random() * from.length)] as Victim;
+  }
+
+  /** One whose way is of this kind; when there is none, another makes room for it. */
+  async #on(kind: "island" | "proxy"): Promise<Victim> {
+    const fits = ({ cable }: Victim) => (cable.island !== null) === (kind === "island");
+    if (!this.#victims.some(fits)) {
+      const other = this.#any();
+      await this.#house.kill(other.child);
+      await this.#spawnAgain(other, {}, kind);
+    }
+    return this.#any(fits);
   }
 
   async #do(fault: Fault): Promise<void> {
@@ -145,17 +208,23 @@ export class Calamity {
         await sleep(this.#random() * 500);
         return this.#server.start();
       case "suspend":
-        return this.#slowly(
-          victim,
-          () => victim.child.kill("SIGSTOP"),
-          () => victim.child.kill("SIGCONT"),
-        );
+        return this.#slowly(victim, {
+          begin: () => victim.child.kill("SIGSTOP"),
+          end: () => victim.child.kill("SIGCONT"),
+        });
       case "partition":
-        return this.#slowly(
-          victim,
-          () => victim.proxy.pull(),
-          () => victim.proxy.plug(),
-        );
+      case "unplug": {
+        const far = await this.#on(fault === "unplug" ? "island" : "proxy");
+        return this.#slowly(far, { begin: () => far.cable.pull(), end: () => far.cable.plug() });
+      }
+      case "poorLine": {
+        const far = await this.#on("island");
+        const begin = async () => {
+          // A kernel that loses no packets on demand loses all of them for a while.
+          if ((await far.cable.island?.lose(LOST_PERCENT)) === null) await far.cable.pull();
+        };
+        return this.#slowly(far, { begin, end: () => far.cable.plug(), ms: POOR_LINE_MS });
+      }
     }
   }
 
@@ -164,20 +233,23 @@ export class Calamity {
     return `${side}:${1 + Math.floor(this.#random() * 12)}`;
   }
 
-  async #spawnAgain(victim: Victim, more: SpawnOptions): Promise<void> {
+  async #spawnAgain(victim: Victim, more: SpawnOptions, on?: "island" | "proxy"): Promise<void> {
     await victim.busy;
     this.#victims.splice(this.#victims.indexOf(victim), 1);
-    await victim.proxy.close();
-    await this.#spawn(more);
+    await victim.cable.close();
+    await this.#spawn(more, on);
   }
 
-  #slowly(victim: Victim, begin: () => void, end: () => void): void {
+  #slowly(
+    victim: Victim,
+    { begin, end, ms = PAST_LEASE_MS }: { begin(): unknown; end(): unknown; readonly ms?: number },
+  ): void {
     const before = victim.busy;
     const slow = async () => {
       await before;
-      begin();
-      await sleep(PAST_LEASE_MS);
-      end();
+      await begin();
+      await sleep(ms);
+      await end();
     };
     victim.busy = slow().finally(() => {
       victim.busy = null;

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,10 +8,12 @@ import { pino } from "pino";
 import { readConfig } from "../../src/app/config.ts";
 import { type Database, openDatabase } from "../../src/app/database.ts";
 import { newId } from "../../src/base/id.ts";
+import type { Fact } from "../../src/domain/fact.ts";
 import { hasRunEnded } from "../../src/domain/run.ts";
 import type { Workflow } from "../../src/domain/workflow.ts";
+import type { Island } from "../support/network.ts";
 import { type Happened, judgeRun, judgeWorld } from "./judge.ts";
-import { requestFor, SHAPES } from "./shapes.ts";
+import { GATE, HELD, requestFor, SHAPES } from "./shapes.ts";
 
 const VICTIM = fileURLToPath(new URL("victim.ts", import.meta.url));
 const WRONG_CLOCK = new URL("wrong-clock.mjs", import.meta.url).href;
@@ -26,6 +28,8 @@ export interface SpawnOptions {
   readonly host?: string;
   /** Its wall clock is off by so much, from some time after its start on. */
   readonly wrongClock?: { readonly ms: number; readonly afterMs: number };
+  /** The network it is on, when it is not this machine's. */
+  readonly island?: Island;
 }
 
 /** A database, and processes that live and die on it. */
@@ -36,6 +40,7 @@ export class ChaosHouse {
   readonly errors: string[] = [];
   kills = 0;
   readonly #url: string | null;
+  readonly #children = new Set<ChildProcess>();
   #opened: Database | null = null;
 
   /** `null`: a SQLite file in a folder of its own. */
@@ -57,8 +62,17 @@ export class ChaosHouse {
     const config = readConfig({ AGENT_RUNNER_DATA: this.dir, ...url });
     if (!config.ok) throw new Error(config.failure.message);
     this.#opened = await openDatabase(config.value, pino({ level: "silent" }));
-    for (const flow of SHAPES)
+    for (const flow of [...SHAPES, HELD])
       await this.database.workflows.save({ workflow: flow, source: "", origin: "built-in", savedAt: 0 });
+  }
+
+  /** What runs of the shape `HELD` stand before. */
+  openGate(): void {
+    writeFileSync(join(this.dir, GATE), "");
+  }
+
+  async facts(run: string): Promise<readonly Fact[]> {
+    return (await this.database.reader.factsOf(run, { after: 0, limit: FACTS_PAGE })) ?? [];
   }
 
   async admit(shape: Workflow): Promise<string> {
@@ -83,14 +97,19 @@ export class ChaosHouse {
         : { WRONG_MS: String(wrongClock.ms), WRONG_AFTER_MS: String(wrongClock.afterMs) }),
     };
     const url = options.url ?? this.#url;
+    const flags = [
+      "--disable-warning=ExperimentalWarning",
+      ...(wrongClock === undefined ? [] : ["--import", WRONG_CLOCK]),
+    ];
+    // The program that enters the network becomes the victim: same process, same pipes.
+    const entry = options.island?.inside(process.execPath, flags);
     const child = fork(VICTIM, [this.dir, this.#effects, ...(url === null ? [] : [url])], {
       env,
-      execArgv: [
-        "--disable-warning=ExperimentalWarning",
-        ...(wrongClock === undefined ? [] : ["--import", WRONG_CLOCK]),
-      ],
+      ...(entry === undefined ? { execArgv: flags } : { execPath: entry.program, execArgv: entry.args }),
       stdio: ["ignore", "inherit", "pipe", "ipc"],
     });
+    this.#children.add(child);
+    child.once("exit", () => this.#children.delete(child));
     let complaint = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-2_000);
@@ -202,7 +221,7 @@ export class ChaosHouse {
     const wrong: string[] = [...this.errors, ...judgeWorld(happened)];
     const all = [...this.runs];
     for (const id of all) {
-      const facts = (await this.database.reader.factsOf(id, { after: 0, limit: FACTS_PAGE })) ?? [];
+      const facts = await this.facts(id);
       for (const fact of facts) if (fact.kind === "child_started") all.push(fact.run);
       wrong.push(...judgeRun(id, facts, happened));
     }
@@ -214,6 +233,8 @@ export class ChaosHouse {
   }
 
   async close(): Promise<void> {
+    // A test that failed halfway has not stopped them.
+    for (const child of this.#children) await this.kill(child);
     await this.#opened?.close();
     rmSync(this.dir, { recursive: true, force: true });
   }

@@ -1,9 +1,10 @@
-import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { seeded } from "../simulation/random.ts";
+import { type Network, startNetwork, whyNoNetwork } from "../support/network.ts";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { Calamity, FAULTS } from "./faults.ts";
+import { Calamity } from "./faults.ts";
 import { ChaosHouse } from "./house.ts";
+import { brokenLaws } from "./laws.ts";
 import { SHAPES } from "./shapes.ts";
 
 // FAULTS=500 for a whole evening's worth in some minutes; FAULT_SEED=17 for other instants.
@@ -14,56 +15,33 @@ const PROCESSES = 3;
 const UNDER_WAY = 12;
 const HEALED_MS = 120_000;
 
-/** Laws over the whole database, beside those that its triggers keep. */
-const LAWS = {
-  "a token of one run in another": `SELECT token FROM journal WHERE token > 0 GROUP BY token HAVING count(DISTINCT run_no) > 1`,
-  "a journal with gaps": `SELECT run_no FROM journal GROUP BY run_no HAVING max(seq) <> count(*)`,
-  "an older token after a newer": `SELECT run_no FROM (SELECT run_no, token, lag(token) OVER (PARTITION BY run_no ORDER BY seq) AS before
-     FROM journal) AS steps WHERE token < before`,
-  "an end that is not one": `SELECT run_no FROM journal WHERE kind IN ('run_completed', 'run_failed', 'run_canceled') GROUP BY run_no HAVING count(*) <> 1`,
-  "something left of an ended run": `SELECT no FROM run WHERE ended_at IS NOT NULL AND (
-     no IN (SELECT run_no FROM lease) OR no IN (SELECT run_no FROM ready) OR no IN (SELECT run_no FROM rest)
-     OR no IN (SELECT run_no FROM inbox))`,
-  "a question nobody can answer": `SELECT id FROM approval WHERE status = 'pending'`,
-  "counters that do not count": `SELECT 1 FROM (SELECT sum(queued) AS queued, sum(running) AS running, sum(ready) AS ready FROM counter) AS sums
-     WHERE queued <> 0 OR running <> 0 OR ready <> 0`,
-} as const;
-
 describe("faults on PostgreSQL with three processes", { timeout: 3_600_000 }, () => {
   let server: TestPostgres;
   let url: string;
   let house: ChaosHouse;
+  let network: Network | null = null;
 
   beforeAll(async () => {
+    const why = whyNoNetwork();
+    if (why === null) network = await startNetwork(PROCESSES);
+    else process.stdout.write(`no process is on a network of its own: ${why}\n`);
     // Every commit waits for the disk: crashes of the server are part of it.
-    server = await startPostgres({ fast: false });
+    server = await startPostgres({ fast: false, ...(network === null ? {} : { network }) });
     url = await server.database();
   });
   afterEach(async () => {
     await house.close();
     await emptyDatabase(url);
   });
-  afterAll(() => server.stop());
-
-  async function broken(): Promise<readonly string[]> {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    try {
-      const wrong: string[] = [];
-      for (const [law, sql] of Object.entries(LAWS)) {
-        const { rows } = await client.query(sql);
-        if (rows.length > 0) wrong.push(`${law}: ${JSON.stringify(rows.slice(0, 5))}`);
-      }
-      return wrong;
-    } finally {
-      await client.end();
-    }
-  }
+  afterAll(async () => {
+    await server?.stop();
+    await network?.close();
+  });
 
   it(`${faults} faults: nothing lost, nothing that was recorded repeated`, async () => {
     house = new ChaosHouse(url);
     await house.open();
-    const calamity = new Calamity({ house, server, url, random: seeded(seed) });
+    const calamity = new Calamity({ house, server, url, random: seeded(seed), network });
     const refill = async () => {
       for (let open = (await house.patiently(() => house.openRuns())).length; open < UNDER_WAY; open += 1)
         await house.admit(SHAPES[house.runs.length % SHAPES.length] as (typeof SHAPES)[number]);
@@ -71,7 +49,7 @@ describe("faults on PostgreSQL with three processes", { timeout: 3_600_000 }, ()
     await refill();
     await calamity.begin(PROCESSES);
     // Each kind once, then as chance has it.
-    for (const fault of FAULTS) {
+    for (const fault of calamity.faults) {
       await refill();
       await calamity.strike(fault);
       await house.patiently(async () => house.people(await house.openRuns()));
@@ -85,7 +63,7 @@ describe("faults on PostgreSQL with three processes", { timeout: 3_600_000 }, ()
     expect(await house.untilEnded(HEALED_MS)).toEqual([]);
     await calamity.stop();
     expect(await house.disagreements()).toEqual([]);
-    expect(await broken()).toEqual([]);
+    expect(await brokenLaws(url)).toEqual([]);
     const each = [...calamity.counts].map(([fault, count]) => `${fault} ${count}`).join(", ");
     process.stdout.write(
       `${calamity.total} faults (${each}); ${house.runs.length} runs, 0 lost, 0 repeated\n`,

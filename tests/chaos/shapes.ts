@@ -41,6 +41,15 @@ export const SHAPES: readonly Workflow[] = [
   { ...workflow([step("work", { uses: "effects" })]), name: "leaf", hash: "leaf" },
 ];
 
+/** Stands still until the test opens the gate, then does what `effects` does. */
+export const HELD: Workflow = {
+  ...workflow([step("held", { uses: "held" }), step("after", { uses: "effects", needs: ["held"] })]),
+  name: "held",
+  hash: "held",
+};
+/** The gate, in the data folder: open when it is there. */
+export const GATE = "gate";
+
 export function requestFor(shape: Workflow): RunRequest {
   return request({ workflow: { name: shape.name, version: "1", hash: shape.hash } });
 }

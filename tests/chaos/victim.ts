@@ -2,8 +2,9 @@
 // CRASH_AT: kill -9 of itself right before or right after the n-th commit ("before:3", "after:3"); absent: never by itself.
 // VICTIM_HOST: the host it says it is on; absent: this one.
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { pino } from "pino";
 import { processStart } from "../../src/adapters/store/sql/process.ts";
 import { readConfig } from "../../src/app/config.ts";
@@ -24,12 +25,14 @@ import { repeat } from "../../src/engine/services/repeat.ts";
 import { rescuer } from "../../src/engine/services/rescuer.ts";
 import { timers } from "../../src/engine/services/timers.ts";
 import { Worker } from "../../src/engine/worker.ts";
-import { requestFor, SHAPES } from "./shapes.ts";
+import { until } from "../support/until.ts";
+import { GATE, requestFor, SHAPES } from "./shapes.ts";
 
 const [dataDir = "", effectsFile = "", databaseUrl = ""] = process.argv.slice(2);
 const [when, nth] = (process.env.CRASH_AT ?? "never:0").split(":");
 /** What a database that is gone for a while may do to a worker: told, and waited out. */
 const TROUBLE: ReadonlySet<unknown> = new Set(["unavailable", "lease_lost"]);
+const HELD_MS = 120_000;
 let commits = 0;
 let happenings = 0;
 
@@ -88,6 +91,10 @@ function action(name: string, perform: Action["perform"]): Action {
 
 const actions = [
   action("effects", (_, context) => effects(context)),
+  action("held", async (_, context) => {
+    await until("the gate to open", () => existsSync(join(dataDir, GATE)) || null, HELD_MS);
+    return effects(context);
+  }),
   action("noop", async (input) => input),
   action("nap", async (_, context) => {
     await context.sleep("nap", 50);

@@ -7,6 +7,10 @@ beforeAll(() => {
 });
 afterAll(() => desk.close());
 
+interface Checked {
+  readonly checks: readonly { name: string; status: string; detail: string; remedy: string | null }[];
+}
+
 interface Listed {
   readonly runs: readonly { readonly id: string }[];
 }
@@ -31,4 +35,28 @@ it("a wrong class and a wrong limits file are told as what they are", async () =
   const refused = await desk.run(["queue"], { env: { AGENT_RUNNER_LIMITS: file } });
   expect(refused.code).not.toBe(0);
   expect(refused.stderr).toContain("limits.yaml:2:15: queue.max_queued: expected a whole number");
+});
+
+it("what waits for labels that nobody has is told by the queue and by the doctor, with what to do", async () => {
+  const file = desk.file(
+    "rare.yaml",
+    'name: rare\nversion: "1"\ndescription: d\nruns_on: [quantum, gpu]\nsteps:\n  - { id: a, uses: noop }\n',
+  );
+  expect((await desk.run(["upload", file])).code).toBe(0);
+  for (const _ of [1, 2]) await desk.json(["run", "rare", "--detach"]);
+  const start = "agent-runner start --worker --label gpu --label quantum";
+  const queue = await desk.run(["queue"]);
+  expect(queue.stdout).toContain(`2 runs waiting for gpu, quantum, which no worker has: ${start}`);
+  expect(await desk.json<object>(["queue"])).toMatchObject({
+    unserved: [{ needs: ["gpu", "quantum"], queued: 2 }],
+  });
+  const { checks } = await desk.json<Checked>(["doctor"]);
+  expect(checks.filter(({ name }) => name === "queue")).toEqual([
+    {
+      name: "queue",
+      status: "warn",
+      detail: "2 waiting for gpu, quantum, which no live worker has",
+      remedy: expect.stringContaining(start),
+    },
+  ]);
 });

@@ -7,6 +7,7 @@ import type { Runner } from "../../src/index.ts";
 import { listApprovals } from "../../src/operations/approvals/list-approvals.ts";
 import { until } from "../support/until.ts";
 import {
+  ASKED_BY,
   artifactText,
   type Ended,
   ended,
@@ -198,7 +199,7 @@ describe("every built-in workflow runs to its end", () => {
       expect(done.summary).toMatchObject({ status: "completed", output: { pushed: true } });
       expect(await git(remote, "rev-parse", branch)).toBe(commit);
       expect(factsOf(done.facts, "approval_answered")).toMatchObject([
-        { answer: "approved", by: "library", comment: "go ahead" },
+        { answer: "approved", by: ASKED_BY, comment: "go ahead" },
       ]);
       await expect(runner.answer(approval.id, "denied")).rejects.toMatchObject({
         failure: { code: "already_answered" },
@@ -211,7 +212,7 @@ describe("every built-in workflow runs to its end", () => {
       const done = await ended(runner, id);
       expect(done.summary).toMatchObject({ status: "failed", failure: { code: "approval_denied" } });
       expect(done.summary.failure?.message).toMatch(
-        /library denied "Push .*denied.*": not before the release/,
+        new RegExp(`${ASKED_BY} denied "Push .*denied.*": not before the release`),
       );
       expect(await branches()).not.toContain("denied");
       expect(factsOf(done.facts, "step_skipped").map(({ step }) => step)).toEqual(["push"]);

@@ -8,7 +8,7 @@ import { listRuns } from "../../src/operations/runs/list-runs.ts";
 import { pauseRun } from "../../src/operations/runs/pause-run.ts";
 import { resumeRun } from "../../src/operations/runs/resume-run.ts";
 import { until } from "../support/until.ts";
-import { ended, factsOf, git, Playground, run } from "./playground.ts";
+import { ASKED_BY, ended, factsOf, git, idle, Playground, run } from "./playground.ts";
 
 const HOLD = fileURLToPath(new URL("fixtures/hold.mjs", import.meta.url));
 
@@ -88,13 +88,13 @@ describe("a run that is told something while it runs", () => {
       failure: { code: "canceled", message: "it takes too long" },
     });
     expect(done.facts.at(-1)).toMatchObject({ kind: "run_canceled", reason: "it takes too long" });
-    expect(factsOf(done.facts, "cancel_requested")).toMatchObject([{ by: "library" }]);
+    expect(factsOf(done.facts, "cancel_requested")).toMatchObject([{ by: ASKED_BY }]);
     expect(factsOf(done.facts, "step_canceled").map(({ step }) => step)).toContain("change");
     expect(factsOf(done.facts, "step_succeeded").map(({ step }) => step)).toEqual(["workspace"]);
     expect(await git(repo, "log", "--all", "--format=%s")).toBe("A beginning");
     await expect(runner.signal(id, "too-late")).rejects.toMatchObject({ failure: { code: "run_ended" } });
     // The worker is idle: what it would still write, it has written.
-    await runner.house.worker.idle();
+    await idle(runner);
     expect(await Array.fromAsync(runner.facts(id))).toEqual(done.facts);
     await expect(runner.cancel(id)).resolves.toBeUndefined();
     expect(await Array.fromAsync(runner.facts(id))).toEqual(done.facts);
@@ -134,7 +134,7 @@ describe("a run that is told something while it runs", () => {
     await until("the signal is there", async () =>
       (await journal(id)).some(({ kind }) => kind === "signal_received") ? true : null,
     );
-    await runner.house.worker.idle();
+    await idle(runner);
     const kinds = (await journal(id)).map(({ kind }) => kind);
     expect(kinds).not.toContain("step_succeeded");
     expect((await summaryOf(runner, id)).status).toBe("running");
@@ -250,7 +250,7 @@ outputs:
   });
 
   it("all of it leaves nothing unfinished behind", async () => {
-    await runner.house.worker.idle();
+    await idle(runner);
     const left = await listRuns(runner.house.operations, { filter: { status: ["queued", "running"] } });
     expect(left.ok && left.value.runs).toEqual([]);
   });

@@ -11,6 +11,8 @@ import type { RunSummary } from "../../src/domain/run.ts";
 import { type RunArtifact, validateRunArtifact } from "../../src/domain/run-artifact.ts";
 import { openRunner, type Runner, type RunnerOptions } from "../../src/index.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
+import { type Fleet, openFleet } from "./fleet.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MODEL = "flow";
@@ -26,10 +28,31 @@ const GIT_ENV = {
   GIT_TERMINAL_PROMPT: "0",
 };
 
-// FLOW_DATABASE=postgres for the same flows on PostgreSQL. Without it this file is no test's business: scripts use it too.
+// FLOW_DATABASE=postgres for the same flows on PostgreSQL, FLOW_WORKERS=3 for one process that answers and three that
+// work. Without them this file is no test's business: scripts use it too.
 const ON_POSTGRES = process.env.FLOW_DATABASE === "postgres";
+/** Worker processes behind every runner; none: the runner drives by itself, inside the test. */
+export const FLOW_WORKERS = Number(process.env.FLOW_WORKERS ?? 0);
+/** Whoever asks for what a runner is asked for, as journals name it. */
+export const ASKED_BY = FLOW_WORKERS > 0 ? "api" : "library";
+/** A fleet has some ten connections a process. */
+const CONNECTIONS = 400;
 let server: Promise<TestPostgres> | null = null;
-if (ON_POSTGRES) afterAll(async () => (await server)?.stop());
+if (ON_POSTGRES) afterAll(stopDatabases);
+
+/** The PostgreSQL behind all playgrounds of the file, when one was started. */
+export async function stopDatabases(): Promise<void> {
+  const started = server;
+  server = null;
+  await (await started)?.stop();
+}
+
+/** Resolves when no run is being driven: what a worker would still write, it has written. */
+export async function idle({ house }: Runner): Promise<void> {
+  if (FLOW_WORKERS === 0) return house.worker.idle();
+  const free = async () => ((await house.operations.reader.counts()).leased === 0 ? true : null);
+  await until("nobody drives a run", free, WAIT_MS);
+}
 
 export interface Answer {
   readonly code: number;
@@ -74,11 +97,23 @@ export interface Words {
   readonly agents?: Readonly<Record<string, Turns>>;
 }
 
+interface Spoken {
+  readonly words?: Words | string;
+  /** In the test's own process, whatever the environment says: where the library's own door is what is tested. */
+  readonly inside?: boolean;
+}
+
 /** A folder with everything that one test leaves behind: repositories, remotes, data folders, open runners. */
 export class Playground {
   readonly root = realpathSync(mkdtempSync(join(tmpdir(), "agent-runner-flow-")));
   readonly #open: Runner[] = [];
+  readonly #database: "postgres" | "sqlite";
   #scripts = 0;
+
+  /** The database is that of the environment, unless it is named here. */
+  constructor(database: "postgres" | "sqlite" = ON_POSTGRES ? "postgres" : "sqlite") {
+    this.#database = database;
+  }
 
   path(...parts: readonly string[]): string {
     return join(this.root, ...parts);
@@ -117,32 +152,40 @@ export class Playground {
   }
 
   /** A runner on a data folder of this playground, whose models are the script's. Closed by `close`. */
-  async runner(options: RunnerOptions & { readonly words?: Words | string } = {}): Promise<Runner> {
-    const { words, ...more } = options;
+  async runner(options: RunnerOptions & Spoken = {}): Promise<Runner> {
+    const { words: _, inside = false, ...more } = options;
+    const { dataDir, env } = await this.#settings(options);
+    // What is made of the test's own code lives in the test's own process.
+    const own = inside || options.actions !== undefined || options.providers !== undefined;
+    if (FLOW_WORKERS > 0 && !own) return this.fleet(FLOW_WORKERS, options);
+    const runner = await openRunner({ ...more, dataDir, env });
+    this.#open.push(runner);
+    return runner;
+  }
+
+  /** The same with so many worker processes behind it, and one that answers. */
+  async fleet(workers: number, options: RunnerOptions & Spoken = {}): Promise<Fleet> {
+    const fleet = await openFleet({ ...(await this.#settings(options)), workers });
+    this.#open.push(fleet);
+    return fleet;
+  }
+
+  async #settings({ words, ...options }: RunnerOptions & Spoken) {
     const scripted =
       words === undefined
         ? {}
         : { AGENT_RUNNER_SCRIPT: this.script(words), AGENT_RUNNER_MODEL: `scripted/${MODEL}` };
-    const runner = await openRunner({
-      dataDir: this.path("data"),
-      ...more,
-      env: {
-        AGENT_RUNNER_LOG: "silent",
-        ...(await this.#database(options.dataDir ?? this.path("data"))),
-        ...scripted,
-        ...options.env,
-      },
-    });
-    this.#open.push(runner);
-    return runner;
+    const dataDir = options.dataDir ?? this.path("data");
+    const database = await this.#urlOf(dataDir);
+    return { dataDir, env: { AGENT_RUNNER_LOG: "silent", ...database, ...scripted, ...options.env } };
   }
 
   readonly #urls = new Map<string, string>();
 
   /** Nothing for the file in the data folder; otherwise a database of its own for each folder. */
-  async #database(folder: string): Promise<Readonly<Record<string, string>>> {
-    if (!ON_POSTGRES) return {};
-    server ??= startPostgres();
+  async #urlOf(folder: string): Promise<Readonly<Record<string, string>>> {
+    if (this.#database === "sqlite") return {};
+    server ??= startPostgres({ connections: CONNECTIONS });
     const url = this.#urls.get(folder) ?? (await (await server).database());
     this.#urls.set(folder, url);
     return { DATABASE_URL: url };

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openPostgresStore } from "../../src/adapters/store/postgres/open.ts";
+import { connect } from "../../src/adapters/store/postgres/session.ts";
 import type { StoreHint } from "../../src/contracts/run-store.ts";
 import {
   admission,
@@ -13,6 +14,7 @@ import {
   held,
   started,
 } from "../../src/contracts/run-store-suite/fixtures.suite.ts";
+import { LIMITS } from "../../src/domain/limits.ts";
 import { emptyDatabase, startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startProxy } from "../support/postgres-proxy.ts";
 import { until } from "../support/until.ts";
@@ -185,6 +187,30 @@ describe("PostgreSQL under several processes", { timeout: 60_000 }, () => {
     await proxy.close();
   });
 
+  it.each([true, false])(
+    "an admission whose answer was lost is there once, and whoever it was leased to has it (%s)",
+    async (standing) => {
+      const proxy = await startProxy(url, {});
+      const opened = await openPostgresStore({ url: proxy.url, clock });
+      const { store, reader } = opened;
+      await held(store);
+      expect(await store.claim({ worker: "w", limit: 8, standing })).toEqual([]);
+      proxy.cutAfterNextCommit();
+      expect(await store.admit([admission("run_2")])).toEqual([{ kind: "created", id: "run_2" }]);
+      expect(proxy.cuts).toBe(1);
+      expect(await reader.counts()).toMatchObject(
+        standing ? { ready: 0, leased: 2 } : { ready: 1, leased: 1 },
+      );
+      const [claim] = (await store.claim({ worker: "w", limit: 8 })) ?? [];
+      if (claim === undefined) throw new Error("nobody has the run");
+      const first = facts(2, [started("s")]);
+      expect(await store.commit([commit(claim, { facts: first, started: true })])).toEqual([{ kind: "ok" }]);
+      await store.leave("w");
+      await opened.close();
+      await proxy.close();
+    },
+  );
+
   it("a commit whose answer was lost with its connection is known to be committed", async () => {
     const proxy = await startProxy(url, {});
     const opened = await openPostgresStore({ url: proxy.url, clock, beats: "none" });
@@ -197,6 +223,21 @@ describe("PostgreSQL under several processes", { timeout: 60_000 }, () => {
     expect(await opened.store.facts(claim.no, 0, 10)).toHaveLength(2);
     await opened.close();
     await proxy.close();
+  });
+
+  it("keeps neither locks nor connections of who is gone for longer than a lease, or than its machine is silent", async () => {
+    const client = await connect({ url, name: "settings" });
+    const { rows } = await client.query(
+      `SELECT name, setting::integer AS ms FROM pg_settings
+       WHERE name = ANY('{idle_in_transaction_session_timeout,tcp_keepalives_idle,tcp_user_timeout}')`,
+    );
+    await client.end();
+    const of = Object.fromEntries(rows.map(({ name, ms }) => [name, ms]));
+    expect(of.idle_in_transaction_session_timeout).toBeGreaterThan(LIMITS.beatMs);
+    expect(of.idle_in_transaction_session_timeout).toBeLessThan(LIMITS.leaseTtlMs);
+    // Not every system of a server can tell a silent machine from a quiet one; they say 0.
+    expect(of.tcp_keepalives_idle).toBeLessThan(60);
+    expect(of.tcp_user_timeout).toBeLessThan(60_000);
   });
 
   it("says unavailable when the server is gone for longer than its patience, and goes on afterwards", async () => {

@@ -14,6 +14,7 @@ export interface Door extends House {
 
 export interface DoorOptions {
   readonly trustIdentityHeaders?: boolean;
+  readonly key?: string;
   /** The load as it is to be seen: of a machine that is busier than this one. */
   readonly load?: (real: QueueLoad) => QueueLoad;
 }
@@ -29,7 +30,8 @@ export async function openDoor(times?: StreamTimes, options: DoorOptions = {}): 
   });
   const { trustIdentityHeaders = false } = options;
   const logger = pino({ level: "trace" }, sink);
-  const parts = { ...house.parts, version: "1.2.3", logger, trustIdentityHeaders };
+  const key = options.key === undefined ? {} : { key: options.key };
+  const parts = { ...house.parts, version: "1.2.3", logger, trustIdentityHeaders, ...key };
   const server = createHttpServer(parts, times);
   return {
     ...house,

@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  appendFileSync,
   chownSync,
   cpSync,
   existsSync,
@@ -86,10 +87,17 @@ async function freePort(): Promise<number> {
 export interface TestPostgresOptions {
   /** False where a crash is part of the test: then every commit waits for the disk. */
   readonly fast?: boolean;
+  readonly connections?: number;
+  /** A network of the test's own on which it listens too: its address here, and the addresses that may come. */
+  readonly network?: { readonly address: string; readonly block: string };
 }
 
 /** A real PostgreSQL in a folder of its own, on loopback. */
-export async function startPostgres({ fast = true }: TestPostgresOptions = {}): Promise<TestPostgres> {
+export async function startPostgres({
+  fast = true,
+  network,
+  connections = 60,
+}: TestPostgresOptions = {}): Promise<TestPostgres> {
   const folder = mkdtempSync(join(tmpdir(), "agent-runner-postgres-"));
   const root = process.getuid?.() === 0;
   const as = root ? { uid: NOBODY, gid: NOBODY } : {};
@@ -105,11 +113,13 @@ export async function startPostgres({ fast = true }: TestPostgresOptions = {}): 
   const { initdb, postgres } = await findBinaries(folder, as);
   const init = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
   await run(initdb, init, { ...as, env, cwd: folder });
+  if (network !== undefined)
+    appendFileSync(join(data, "pg_hba.conf"), `host all all ${network.block} trust\n`);
   const port = await freePort();
   const settings = {
-    listen_addresses: "127.0.0.1",
+    listen_addresses: network === undefined ? "127.0.0.1" : `127.0.0.1,${network.address}`,
     unix_socket_directories: "",
-    max_connections: "60",
+    max_connections: String(connections),
     shared_buffers: "64MB",
     fsync: fast ? "off" : "on",
     full_page_writes: fast ? "off" : "on",

@@ -24,7 +24,9 @@ export function runOnSmallDisk(script: URL, kib: number): unknown {
   const folder = mkdtempSync(join(tmpdir(), "agent-runner-disk-"));
   try {
     const args = ["-rm", "sh", "-c", MOUNT, "sh", `${kib}k`, folder, process.execPath, fileURLToPath(script)];
-    const ran = spawnSync("unshare", args, { encoding: "utf8", timeout: 60_000 });
+    // The disk is what is small: whatever database flows are asked to run on, here it is the file on that disk.
+    const { FLOW_DATABASE: _, FLOW_WORKERS: __, ...env } = process.env;
+    const ran = spawnSync("unshare", args, { encoding: "utf8", timeout: 60_000, env });
     if (ran.status !== 0) throw new Error(`the script failed (${ran.status}): ${ran.stderr}`);
     return JSON.parse(ran.stdout.trim().split("\n").at(-1) ?? "null");
   } finally {

@@ -19,6 +19,7 @@ import {
 import type { FactBody, Slot } from "../../domain/fact.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import { RUN_STATUSES } from "../../domain/run.ts";
+import type { Sla } from "../../domain/sla.ts";
 import { createMemoryStore } from "./memory/store.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres/open.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite/open.ts";
@@ -99,6 +100,10 @@ function someSlots(draw: Draw): readonly Slot[] {
   }));
 }
 
+function aPromise(draw: Draw, now: number): Sla {
+  return { class: "normal", startBy: chance(draw, 3) ? null : now + draw(4_000), targetMs: null };
+}
+
 function anAdmission(draw: Draw, now: number, parent: string | null): Admission {
   const text = chance(draw, 8) ? "x".repeat(LIMITS.inlineBodyBytes + draw(500)) : "small";
   const over = {
@@ -110,6 +115,8 @@ function anAdmission(draw: Draw, now: number, parent: string | null): Admission 
     parent: parent === null ? null : { run: parent, step: "fan", depth: 1 },
     ...(chance(draw, 5) ? { needs: someOf(draw, 2, () => pick(draw, LABELS)) } : {}),
     slots: someSlots(draw),
+    ...(chance(draw, 4) ? { deadlineAt: now + draw(4_000) } : {}),
+    ...(chance(draw, 3) ? { sla: aPromise(draw, now) } : {}),
   };
   const idempotency = chance(draw, 6)
     ? { key: pick(draw, ["k1", "k2", "k3"]), bodyHash: pick(draw, ["h1", "h2"]) }
@@ -186,6 +193,10 @@ function aNext(draw: Draw, now: number): Commit["next"] {
   }
 }
 
+function anExpiry(draw: Draw, now: number): number | null {
+  return chance(draw, 3) ? now + draw(1_000) : null;
+}
+
 async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
   const now = pair.clock.now();
   const invented = { no: 1, run: "run_0", token: 0, worker: "w1" };
@@ -195,7 +206,13 @@ async function aCommit(draw: Draw, pair: Pair): Promise<Commit> {
   const first = last + (chance(draw, 20) ? 2 : 1);
   const asked = (): Commit["approvals"][number] => ({
     step: pick(draw, STEPS),
-    request: { id: pick(draw, APPROVALS), title: "?", details: { a: [1] }, risk: "low", expiresAt: null },
+    request: {
+      id: pick(draw, APPROVALS),
+      title: "?",
+      details: { a: [1] },
+      risk: "low",
+      expiresAt: anExpiry(draw, now),
+    },
   });
   return commit(claim, {
     facts: facts(
@@ -231,8 +248,8 @@ interface Operation {
 async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
   const now = pair.clock.now();
   // With nothing held, most commits would only be fenced.
-  const kind = draw(26);
-  switch (kind > 14 && pair.live.length === 0 && !chance(draw, 6) ? draw(15) : kind) {
+  const kind = draw(28);
+  switch (kind > 16 && pair.live.length === 0 && !chance(draw, 6) ? draw(17) : kind) {
     case 0:
     case 1: {
       const parent = chance(draw, 4) ? pick(draw, RUNS) : null;
@@ -268,6 +285,14 @@ async function aVerb(draw: Draw, pair: Pair): Promise<Operation> {
       const before = now - draw(3_000);
       const limit = draw(3);
       return { name: "prune", verb: ({ store }) => store.prune(before, limit) };
+    }
+    case 15: {
+      const batch = SLOT_KEYS.filter(() => chance(draw, 2)).map((key) => ({ key, limit: 1 + draw(4) }));
+      return { name: "resize", verb: ({ store }) => store.resize(batch) };
+    }
+    case 16: {
+      const request = { worker: pick(draw, WORKERS), now, limit: draw(4) };
+      return { name: "claimLate", verb: ({ store }) => store.claimLate(request) };
     }
     case 8:
       return { name: "reap", verb: ({ store }) => store.reap(pair.clock.now()) };
@@ -327,6 +352,8 @@ async function snapshot({ store, reader }: StoreUnderTest, now: number): Promise
     nextAt: (await store.wakeDue(0, 0)).nextAt,
     load: await countsOf(reader, now),
     workers: await reader.workers(),
+    unserved: await reader.unserved(),
+    slots: await Promise.all(["key:", "tenant:"].map((prefix) => reader.slots({ prefix, ...page }))),
     keys: await Promise.all(
       ["t1", "t2"].flatMap((tenant) => ["k1", "k2"].map((key) => reader.byIdempotencyKey(tenant, key))),
     ),
@@ -338,9 +365,11 @@ function withoutMessages(answer: unknown): unknown {
   return JSON.parse(JSON.stringify(answer ?? null, (key, value) => (key === "message" ? undefined : value)));
 }
 
+const isClaim = (name: string): boolean => name === "claim" || name === "claimLate";
+
 /** Claims without what each store numbers by itself; their order is part of the answer. */
 function withoutNumbers(name: string, answer: unknown): unknown {
-  if (name !== "claim" || answer === null) return withoutMessages(answer);
+  if (!isClaim(name) || answer === null) return withoutMessages(answer);
   return (answer as Claim[]).map(({ run, worker: who }) => ({ run, worker: who }));
 }
 
@@ -401,7 +430,7 @@ async function compareStep(pair: Pair, operation: Operation, step: number): Prom
     const answer = withoutNumbers(name, ours);
     same({ store, step, name, answer, ...(await snapshot(under, pair.clock.now())) }, { store, ...model });
     await sameRates(under.reader, pair.memory.reader, pair.clock.now());
-    if (name !== "claim" || models === null) continue;
+    if (!isClaim(name) || models === null) continue;
     for (const [index, { token }] of (models as Claim[]).entries()) {
       claims.set(token, (ours as Claim[])[index] as Claim);
     }
@@ -419,7 +448,7 @@ async function compareSequence(pair: Pair, draw: Draw, seen: Map<string, number>
     const operation = await aVerb(draw, pair);
     const { name, batch } = operation;
     const models = await compareStep(pair, operation, step);
-    if (name === "claim") pair.live.push(...((models ?? []) as Claim[]));
+    if (isClaim(name)) pair.live.push(...((models ?? []) as Claim[]));
     for (const { waitingFor } of await pair.memory.reader.runs({ filter: {}, after: null, limit: 100 })) {
       if (waitingFor.some((what) => what.startsWith("slot:"))) seen.set("parked", 1);
       if (waitingFor.some((what) => what.startsWith("worker:"))) seen.set("unserved", 1);
@@ -470,12 +499,15 @@ const EXPECTED = [
   ...["created", "existing", "refused"].map((kind) => `admit ${kind}`),
   ...["ok", "fenced", "refused"].map((kind) => `commit ${kind}`),
   ...["accepted", "duplicate", "unknown_run", "run_ended"].map((kind) => `post ${kind}`),
-  ...["accepted", "not_found", "already_answered"].map((kind) => `answer ${kind}`),
+  ...["accepted", "not_found", "already_answered", "expired"].map((kind) => `answer ${kind}`),
   "claim null",
   "claim some",
+  "claimLate null",
+  "claimLate some",
   "reap some",
   "wakeDue some",
   "prune some",
+  "resize some",
   "refused concurrency_conflict",
   "refused queue_full",
   "refused tenant_queue_full",
@@ -487,10 +519,11 @@ const EXPECTED = [
 function outcomesOf(name: string, answer: unknown): string[] {
   if (answer === null) return [`${name} null`];
   if (typeof answer === "string") return [`${name} ${answer}`];
+  if (name === "resize") return (answer as number) > 0 ? ["resize some"] : [];
   if (name === "prune") return (answer as number) > 0 ? ["prune some"] : [];
   if (name === "wakeDue") return (answer as { woken: number }).woken > 0 ? ["wakeDue some"] : [];
   if (!Array.isArray(answer)) return [];
-  if (name === "claim" || name === "reap") return answer.length > 0 ? [`${name} some`] : [];
+  if (isClaim(name) || name === "reap") return answer.length > 0 ? [`${name} some`] : [];
   return answer.flatMap((one) => {
     if (typeof one === "string") return [`${name} ${one}`];
     const why = one.kind === "refused" ? [`refused ${one.failure.code}`] : [];

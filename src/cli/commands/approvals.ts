@@ -2,6 +2,7 @@ import { FailureError, failure } from "../../domain/errors.ts";
 import { LIMITS } from "../../domain/limits.ts";
 import type { Approval, ApprovalPage } from "../../http/api.ts";
 import { type Call, type Cli, wholeNumber } from "../command.ts";
+import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { describeApproval } from "../follow.ts";
 import { commandLine } from "../here.ts";
@@ -76,7 +77,7 @@ function answer(call: Call<{ readonly comment?: string }>, approval: string, sai
     const message = `the answer is ${JSON.stringify(said)}; expected approve or deny`;
     throw new FailureError(failure("invalid_usage", message));
   }
-  return withConnection(common, async (connection) => {
+  const say = async (connection: Connection) => {
     const { comment } = call.options;
     const answered = await connection.client.post<Approval>(
       `/approvals/${encodeURIComponent(approval)}/answer`,
@@ -88,5 +89,6 @@ function answer(call: Call<{ readonly comment?: string }>, approval: string, sai
     terminal.result(answered, () => `${answered.id} ${answered.status}`);
     await hintNobodyWorks(connection, terminal, common);
     return EXIT.ok;
-  });
+  };
+  return withConnection(common, say, { person: true });
 }

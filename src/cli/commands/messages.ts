@@ -2,6 +2,7 @@ import type { Json } from "../../base/json.ts";
 import { FailureError, failure } from "../../domain/errors.ts";
 import type { Run } from "../../http/api.ts";
 import type { Call, Cli } from "../command.ts";
+import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { readText } from "../inputs.ts";
 import { styled } from "../summary.ts";
@@ -59,12 +60,13 @@ export function addMessages({ program, act }: Cli): void {
 }
 
 function post({ common, terminal }: Call<object>, path: string, body: Json): Promise<number> {
-  return withConnection(common, async (connection) => {
+  const say = async (connection: Connection) => {
     const run = await connection.client.post<Run>(path, body);
     terminal.result(run, () => `${run.id} ${styled(terminal, run.status)}`);
     await hintNobodyWorks(connection, terminal, common);
     return EXIT.ok;
-  });
+  };
+  return withConnection(common, say, { person: true });
 }
 
 function jsonOf(text: string): Json {

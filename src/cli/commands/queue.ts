@@ -50,6 +50,11 @@ function queueText(terminal: Terminal, state: Queue): string {
   if (tenants.length > 0) {
     lines.push("", headed(terminal, [["TENANT", "WAITING", "MOST", "AT WORK", "WEIGHT"], ...tenants]));
   }
+  for (const { needs, queued: waiting } of state.unserved) {
+    const start = `agent-runner start --worker ${needs.map((need) => `--label ${need}`).join(" ")}`;
+    const told = `${plural(waiting, "run")} waiting for ${needs.join(", ")}, which no worker has: ${start}`;
+    lines.push("", terminal.style("yellow", plain(told)));
+  }
   const { queue_full, tenant_queue_full, concurrency_conflict } = state.refused;
   const refused = [
     `${queue_full} for a full queue`,

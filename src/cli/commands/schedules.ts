@@ -2,6 +2,7 @@ import type { JsonObject } from "../../base/json.ts";
 import { CATCH_UP, OVERLAP } from "../../domain/schedule.ts";
 import type { Schedule, ScheduleDetail, SchedulePage, Workflow } from "../../http/api.ts";
 import { type Call, type Cli, collect, wholeNumber } from "../command.ts";
+import type { Connection } from "../connect.ts";
 import { EXIT } from "../exit.ts";
 import { readInputs } from "../inputs.ts";
 import { table } from "../terminal.ts";
@@ -53,14 +54,15 @@ export function addSchedules({ program, act }: Cli): void {
       .command(`${name} <id>`)
       .description(description)
       .action(
-        act((call: Call<object>, id: string) =>
-          withConnection(call.common, async ({ client }) => {
+        act((call: Call<object>, id: string) => {
+          const change = async ({ client }: Connection) => {
             const path = `/v1/schedules/${encodeURIComponent(id)}${method === "POST" ? `/${name}` : ""}`;
             const changed = await client.call<Schedule>({ method, path });
             call.terminal.result(changed, () => `${changed.id} is ${changed.status}${nextText(changed)}`);
             return EXIT.ok;
-          }),
-        ),
+          };
+          return withConnection(call.common, change, { person: true });
+        }),
       );
   }
   schedules
@@ -98,7 +100,7 @@ function list({ common, terminal, options }: Call<{ readonly workflow?: string }
 }
 
 function add({ common, terminal, options }: Call<AddOptions>, workflow: string): Promise<number> {
-  return withConnection(common, async (connection) => {
+  const make = async (connection: Connection) => {
     const { client } = connection;
     const { cron, timezone, catchUp, jitter, overlap, title } = options;
     const known = await client.get<Workflow>(`/workflows/${encodeURIComponent(workflow)}`);
@@ -116,7 +118,8 @@ function add({ common, terminal, options }: Call<AddOptions>, workflow: string):
     terminal.result(made, () => `${made.id} starts ${made.workflow}${nextText(made)}`);
     await hintNobodyWorks(connection, terminal, common);
     return EXIT.ok;
-  });
+  };
+  return withConnection(common, make, { person: true });
 }
 
 function next({ common, terminal, options }: Call<{ readonly count: number }>, id: string): Promise<number> {

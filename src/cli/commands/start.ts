@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import type { Config } from "../../app/config.ts";
 import type { House } from "../../app/house.ts";
@@ -77,15 +78,19 @@ type Serving = Pick<Call<Options>, "options" | "terminal"> & {
   readonly config: Config;
 };
 
+const KEY_BYTES = 24;
+
 async function serve({ house, config, options, terminal }: Serving): Promise<void> {
   const { createHttpServer } = await import("../../http/server.ts");
   const logger = pino({ level: config.logLevel, base: null }, pino.destination(2));
   const { trustIdentityHeaders } = config;
   const version = productVersion();
-  const server = createHttpServer({ ...house.operations, logger, version, trustIdentityHeaders });
+  const key = randomBytes(KEY_BYTES).toString("base64url");
+  const server = createHttpServer({ ...house.operations, logger, version, trustIdentityHeaders, key });
   try {
-    const { note, withdraw } = await open({ server, config, house });
-    const state = { ...note, data: config.dataDir, roles: config.roles };
+    const { note, withdraw } = await open({ server, config, house, key });
+    const { key: _, ...told } = note;
+    const state = { ...told, data: config.dataDir, roles: config.roles };
     await workUntilStopped({
       house,
       terminal,
@@ -124,12 +129,13 @@ async function open(of: {
   readonly server: HttpServer;
   readonly config: Config;
   readonly house: House;
+  readonly key: string;
 }): Promise<{ readonly note: RunningServer; readonly withdraw: () => Promise<void> }> {
-  const { server, config, house } = of;
+  const { server, config, house, key } = of;
   const listening = await server.listen({ host: config.host, port: config.port });
   if (!listening.ok) throw new FailureError(listening.failure);
   const { url } = listening.value;
-  const note = { url, pid: process.pid, started_at: new Date().toISOString() };
+  const note = { url, pid: process.pid, started_at: new Date().toISOString(), key };
   const withdraw = await noteServer(config.dataDir, note);
   try {
     await house.start();

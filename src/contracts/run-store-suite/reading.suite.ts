@@ -65,6 +65,18 @@ export function readingSuite(tested: UnderTest): void {
       expect(await reader().approval("apr_0")).toBeNull();
     });
 
+    it("are not answered any more once they expired, also when the run has not said so", async () => {
+      const claim = await held(store());
+      await store().commit([
+        commit(claim, { approvals: [ask("apr_1", START + 50), ask("apr_2", START + 51)] }),
+      ]);
+      expect(await store().answerApproval(answer("apr_1"))).toBe("expired");
+      expect(await reader().approval("apr_1")).toMatchObject({ status: "pending", answeredBy: null });
+      expect(await store().inbox([claim.no])).toEqual([]);
+      expect(await store().answerApproval(answer("apr_2"))).toBe("accepted");
+      expect(await store().answerApproval({ ...answer("apr_2"), at: START + 99 })).toBe("already_answered");
+    });
+
     it("are closed by their run, unless they have their answer", async () => {
       const claim = await held(store());
       await store().commit([commit(claim, { approvals: [ask("apr_1"), ask("apr_2"), ask("apr_3")] })]);

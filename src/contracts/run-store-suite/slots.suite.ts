@@ -132,6 +132,48 @@ export function slotsSuite(tested: UnderTest): void {
       expect(await runs()).toEqual(["run_4", "run_5"]);
     });
 
+    it("are resized at once: more lets as many in, in every lane; less lets the holders finish", async () => {
+      await store().join(worker("w", { labels: ["gpu"] }));
+      const slots = [slot("tenant:a")];
+      await admit(["run_1", "run_2", "run_3", "run_4"], { slots });
+      await admit(["run_5"], { slots, needs: ["gpu"] });
+      const [first] = await take(10);
+      expect(await runs()).toEqual([]);
+      expect(await store().resize([{ key: "tenant:a", limit: 2 }])).toBe(1);
+      expect(await reader().load(START)).toMatchObject({ ready: 2, parked: 2 });
+      // One stands ready in each lane, and there is room for one of them.
+      const [second, ...none] = await take(10);
+      expect([second?.run, none]).toEqual(["run_2", []]);
+      expect(await store().resize([{ key: "tenant:a", limit: 1 }])).toBe(1);
+      expect(await reader().slots({ prefix: "tenant:", after: null, limit: 10 })).toEqual([
+        { key: "tenant:a", limit: 1, held: 2 },
+      ]);
+      await give(first, COMPLETED);
+      expect(await runs()).toEqual([]);
+      await give(second, COMPLETED);
+      expect(await runs()).toEqual(["run_3"]);
+      expect(await store().resize([{ key: "tenant:a", limit: LIMITS.slotLimit }])).toBe(1);
+      expect(await runs()).toEqual(["run_4", "run_5"]);
+      expect(await reader().load(START)).toMatchObject({ ready: 0, parked: 0, leased: 3 });
+    });
+
+    it("that nobody names are not resized, nor those that have the limit; they are listed by key, in pages", async () => {
+      await store().join(worker("w"));
+      await admit(["run_1"], { slots: [slot("tenant:b"), slot("key:z")] });
+      await admit(["run_2"], { slots: [slot("tenant:a"), slot("tenantx")] });
+      const asked = ["tenant:a", "tenant:nobody"].map((key) => ({ key, limit: 1 }));
+      expect(await store().resize(asked)).toBe(0);
+      const page = (after: string | null, limit: number) =>
+        reader().slots({ prefix: "tenant:", after, limit });
+      expect(await page(null, 1)).toEqual([{ key: "tenant:a", limit: 1, held: 0 }]);
+      expect(await page("tenant:a", 10)).toEqual([{ key: "tenant:b", limit: 1, held: 0 }]);
+      const [first, second] = await take(10);
+      await give(first, COMPLETED);
+      await give(second, COMPLETED);
+      expect(await page(null, 10)).toEqual([]);
+      expect(await store().resize([{ key: "tenant:a", limit: 5 }])).toBe(0);
+    });
+
     it("a canceled run does not wait for any, and whoever stood behind it goes on", async () => {
       await store().join(worker("w"));
       await admit(["run_1", "run_2", "run_3"], { slots: [slot("key:a", { hold: "run" })] });

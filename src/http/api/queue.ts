@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { REFUSAL_SCOPES } from "../../domain/admission.ts";
+import { LIMITS } from "../../domain/limits.ts";
 import { SLA_PARTS } from "../../domain/sla.ts";
 import { count, moment } from "./shared.ts";
 
@@ -63,6 +64,16 @@ export const QueueSchema = z
         }),
       )
       .meta({ description: "The fullest." }),
+    unserved: z
+      .array(
+        z.object({
+          needs: z.array(z.string()),
+          queued: count().meta({ description: `At most ${LIMITS.unservedRuns} are counted.` }),
+        }),
+      )
+      .meta({
+        description: `Runs that wait for labels which no live worker has together, the most first, up to ${LIMITS.unservedSets}.`,
+      }),
     refused: z
       .object({ queue_full: count(), tenant_queue_full: count(), concurrency_conflict: count() })
       .meta({ description: "By the store, since it was made." }),

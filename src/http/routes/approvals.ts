@@ -8,7 +8,8 @@ import {
   ApprovalSchema,
 } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
-import { type App, FROM_API, type RouteParts } from "../parts.ts";
+import { doerOf } from "../identity.ts";
+import type { App, RouteParts } from "../parts.ts";
 import { presentApproval } from "../present.ts";
 import { failures } from "./responses.ts";
 
@@ -60,7 +61,7 @@ export function approvalRoutes(app: App, parts: RouteParts): void {
         approval: request.params.id,
         answer,
         ...said,
-        by: FROM_API,
+        by: doerOf(request),
       });
       return presentApproval(valueOrThrow(approval));
     },

@@ -8,7 +8,8 @@ import { resumeRun } from "../../operations/runs/resume-run.ts";
 import { sendSignal } from "../../operations/runs/send-signal.ts";
 import { CancelRunSchema, EmptyBodySchema, ReplySchema, RunParams, RunSchema, SignalSchema } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
-import { type App, FROM_API, type RouteParts } from "../parts.ts";
+import { doerOf } from "../identity.ts";
+import type { App, RouteParts } from "../parts.ts";
 import { presentRun } from "../present.ts";
 import { failures } from "./responses.ts";
 
@@ -37,7 +38,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
     async (request, reply) => {
       const { reason } = request.body;
       const given = reason === undefined ? {} : { reason };
-      const run = await cancelRun(parts, { run: request.params.id, from: FROM_API, ...given });
+      const run = await cancelRun(parts, { run: request.params.id, from: doerOf(request), ...given });
       return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
   );
@@ -52,7 +53,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
         schema: { ...described, operationId: `${name}Run`, summary, body: orNothing(EmptyBodySchema) },
       },
       async (request, reply) => {
-        const run = await operation(parts, { run: request.params.id, from: FROM_API });
+        const run = await operation(parts, { run: request.params.id, from: doerOf(request) });
         return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
       },
     );
@@ -71,7 +72,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
         name,
         body: body as Json,
         ...known,
-        from: FROM_API,
+        from: doerOf(request),
       });
       return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
@@ -85,7 +86,7 @@ export function runMessageRoutes(app: App, parts: RouteParts): void {
     async (request, reply) => {
       const { text, id } = request.body;
       const known = id === undefined ? {} : { id };
-      const run = await replyToRun(parts, { run: request.params.id, text, ...known, from: FROM_API });
+      const run = await replyToRun(parts, { run: request.params.id, text, ...known, from: doerOf(request) });
       return reply.code(202).send(presentRun(valueOrThrow(run), await glance(parts)));
     },
   );

@@ -1,5 +1,6 @@
 import type { Json } from "../../base/json.ts";
 import type { Schedule } from "../../domain/schedule.ts";
+import type { Caller } from "../../operations/caller.ts";
 import { addSchedule } from "../../operations/schedules/add-schedule.ts";
 import { changeSchedule } from "../../operations/schedules/change-schedule.ts";
 import {
@@ -19,8 +20,9 @@ import {
   ScheduleSchema,
 } from "../api.ts";
 import { valueOrThrow } from "../errors.ts";
+import { doerOf } from "../identity.ts";
 import { moment } from "../moments.ts";
-import { type App, FROM_API, type RouteParts } from "../parts.ts";
+import type { App, RouteParts } from "../parts.ts";
 import { failures } from "./responses.ts";
 
 const tags = ["schedules"];
@@ -33,8 +35,9 @@ export function scheduleRoutes(app: App, parts: RouteParts): void {
     params: ScheduleParams,
     response: { 200: ScheduleSchema, ...failures(404, 409, 503) },
   };
-  const changing = (status: Schedule["status"]) => async (request: { params: { id: string } }) =>
-    present(valueOrThrow(await changeSchedule(parts, request.params.id, { status, by: FROM_API })));
+  const changing =
+    (status: Schedule["status"]) => async (request: { params: { id: string }; caller: Caller }) =>
+      present(valueOrThrow(await changeSchedule(parts, request.params.id, { status, by: doerOf(request) })));
   const pause = { operationId: "pauseSchedule", summary: "Lets due times go until it is resumed" };
   const resume = { operationId: "resumeSchedule", summary: "Goes on from now" };
   const remove = {
@@ -107,7 +110,7 @@ function addRoute(app: App, parts: RouteParts): void {
         workflow,
         cron,
         inputs: inputs as Json,
-        by: FROM_API,
+        by: doerOf(request),
         ...(timezone === undefined ? {} : { timezone }),
         ...(catch_up === undefined ? {} : { catchUp: catch_up }),
         ...(jitter === undefined ? {} : { jitter }),

@@ -1,4 +1,4 @@
-import type { QueueLoad } from "../../contracts/run-store.ts";
+import type { QueueLoad, Unserved } from "../../contracts/run-store.ts";
 import { estimateWait } from "../../domain/admission.ts";
 import { type AdmissionRules, classOf, tenantRules } from "../../domain/admission-rules.ts";
 import { ok, type Result } from "../../domain/errors.ts";
@@ -26,14 +26,16 @@ export interface QueueState {
     readonly maxRunning: number | null;
     readonly weight: number;
   }[];
+  /** Runs that no worker can take, whoever is free. */
+  readonly unserved: readonly Unserved[];
   /** What this process turned away since it started. */
   readonly here: DeskCounts;
 }
 
 /** How full the queue is, how long it takes, and what was turned away. */
-export function queueState(parts: Pick<Parts, "desk">): Promise<Result<QueueState>> {
+export function queueState(parts: Pick<Parts, "desk" | "reader">): Promise<Result<QueueState>> {
   return asResult(async () => {
-    const { load, store } = await parts.desk.freshLoad();
+    const [{ load, store }, unserved] = await Promise.all([parts.desk.freshLoad(), parts.reader.unserved()]);
     const rules = parts.desk.rules();
     return ok({
       store,
@@ -45,6 +47,7 @@ export function queueState(parts: Pick<Parts, "desk">): Promise<Result<QueueStat
         waitMs: estimateWait(rules, load, { tenant: "default", priority }),
       })),
       tenants: tenantsOf(rules, store),
+      unserved,
       here: parts.desk.counts(),
     });
   });

@@ -34,6 +34,7 @@ export function answerApproval(
     });
     const approval = outcome === "not_found" ? null : await parts.reader.approval(id);
     if (!approval) return fail("not_found", `There is no approval ${JSON.stringify(id)}.`, { approval: id });
+    if (outcome === "expired") return expired(approval);
     return outcome === "accepted" || approval.status === answer ? ok(approval) : tooLate(approval);
   });
 }
@@ -41,8 +42,9 @@ export function answerApproval(
 function tooLate(approval: Approval): Result<Approval> {
   const { id, status, answeredBy, answeredAt } = approval;
   const details = { approval: id, status, answered_by: answeredBy, answered_at: answeredAt };
-  if (status === "expired" || status === "withdrawn") {
-    return fail("conflict", `Approval ${id} is no longer asked: it has ${GONE[status]}.`, details);
+  if (status === "expired") return expired(approval);
+  if (status === "withdrawn") {
+    return fail("conflict", `Approval ${id} is no longer asked: it has been withdrawn.`, details);
   }
   return fail(
     "already_answered",
@@ -51,4 +53,12 @@ function tooLate(approval: Approval): Result<Approval> {
   );
 }
 
-const GONE = { expired: "expired", withdrawn: "been withdrawn" } as const;
+/** Also when the run has not noticed yet: silence has its meaning from that moment on. */
+function expired({ id, expiresAt }: Approval): Result<never> {
+  const at = expiresAt === null ? null : new Date(expiresAt).toISOString();
+  const when = at === null ? "" : ` at ${at}`;
+  return fail("answer_too_late", `Approval ${id} expired${when}; it is no longer asked.`, {
+    approval: id,
+    expires_at: at,
+  });
+}

@@ -7,6 +7,7 @@ import type { Intent } from "../../domain/intent.ts";
 import { placementOf } from "../../domain/placement.ts";
 import type { Sla } from "../../domain/sla.ts";
 import type { Workflow } from "../../domain/workflow.ts";
+import { tenantSlotKey } from "../admission/resize-slots.ts";
 import type { Parts } from "../parts.ts";
 import { findWorkflow } from "../workflows/find-workflow.ts";
 import { titleOf } from "./run-title.ts";
@@ -66,7 +67,7 @@ export async function prepareRun(parts: Needs, wanted: PrepareRun): Promise<Resu
 function tenantSlots({ desk }: Needs, tenant: string): readonly Slot[] {
   const { maxRunning } = tenantRules(desk.rules(), tenant);
   if (maxRunning === null) return [];
-  return [{ key: `tenant:${tenant}`, limit: maxRunning, hold: "lease", onConflict: "queue" }];
+  return [{ key: tenantSlotKey(tenant), limit: maxRunning, hold: "lease", onConflict: "queue" }];
 }
 
 function ownDeadline(workflow: Workflow, now: number): number | null {

@@ -1,9 +1,10 @@
-import type { QueueLoad, RunReader, WorkerView } from "../../../contracts/run-store.ts";
-import { missingWorker } from "../../../domain/labels.ts";
+import type { QueueLoad, RunReader, SlotView, Unserved, WorkerView } from "../../../contracts/run-store.ts";
+import { hasLabels, laneOf, missingWorker } from "../../../domain/labels.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { RUN_STATUSES, type RunStatus, type RunSummary } from "../../../domain/run.ts";
 import { serviceRate } from "../../../domain/service-rate.ts";
-import { copy, type MemoryRun, type MemoryState } from "./state.ts";
+import { toUnserved } from "../sql/unserved.ts";
+import { copy, type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 function waitingFor(state: MemoryState, { place }: MemoryRun): readonly string[] {
   if (place.at === "rest") return place.waitingFor;
@@ -96,12 +97,19 @@ export function createMemoryReader(state: MemoryState): RunReader {
         ready: at("ready"),
         resting: at("rest"),
         leased: at("lease"),
-        workers: state.workers.size,
+        workers: working(state).length,
       };
     },
     load: async (now) => loadOf(state, now),
+    unserved: async () => unservedIn(state),
+    slots: async (query) => slotsIn(state, query),
     workers: async () => workersOf(state),
   };
+}
+
+/** Those that drive runs; one that only ends what is late has no slots. */
+function working(state: MemoryState) {
+  return [...state.workers.values()].filter(({ info }) => info.slots > 0);
 }
 
 function loadOf(state: MemoryState, now: number): QueueLoad {
@@ -131,12 +139,42 @@ function loadOf(state: MemoryState, now: number): QueueLoad {
     parked: at("parked"),
     leased: at("lease"),
     resting: at("rest"),
-    workers: state.workers.size,
+    workers: working(state).length,
     slots: [...state.workers.values()].reduce((sum, { info }) => sum + info.slots, 0),
     ...serviceRate([state.served], now),
     refused,
     dropped,
   };
+}
+
+function unservedIn(state: MemoryState): readonly Unserved[] {
+  const workers = [...state.workers.values()].map(({ info }) => info.labels ?? []);
+  const lanes = new Map<string, number>();
+  for (const { place } of state.runs) {
+    if (place.at !== "ready" || workers.some((labels) => hasLabels(labels, place.needs))) continue;
+    // What needs none waits for any worker: that there is none is told elsewhere.
+    if (place.needs.length === 0) continue;
+    const lane = laneOf(place.needs);
+    lanes.set(lane, (lanes.get(lane) ?? 0) + 1);
+  }
+  return toUnserved([...lanes].map(([labels, queued]) => ({ labels, queued })));
+}
+
+function slotsIn(
+  state: MemoryState,
+  { prefix, after, limit }: Parameters<RunReader["slots"]>[0],
+): SlotView[] {
+  const open = state.runs.filter((run) => run.place.at !== "nowhere");
+  const keys = new Set(open.flatMap((run) => slotsOf(run).map(({ key }) => key)));
+  return [...keys]
+    .filter((key) => key.startsWith(prefix) && (after === null || key > after))
+    .sort()
+    .slice(0, Math.max(0, limit))
+    .map((key) => ({
+      key,
+      limit: state.caps.get(key) ?? 0,
+      held: state.runs.filter((run) => run.holds.has(key)).length,
+    }));
 }
 
 function workersOf(state: MemoryState): WorkerView[] {

@@ -1,5 +1,6 @@
 import type { StoreHint } from "../../../contracts/run-store.ts";
 import { laneOf } from "../../../domain/labels.ts";
+import { usersOf } from "./rules.ts";
 import { type MemoryRun, type MemoryState, slotsOf } from "./state.ts";
 
 /** In the order in which a claim takes them. */
@@ -28,6 +29,13 @@ export class Slots {
     const known = this.#state.caps.has(key);
     this.#state.caps.set(key, cap);
     if (known) this.#wakeEachLane(key, this.free(key) - before);
+  }
+
+  /** True when open runs name the key and had another limit. */
+  resize(key: string, cap: number): boolean {
+    if (usersOf(this.#state, key).length === 0 || this.#state.caps.get(key) === cap) return false;
+    this.setCap(key, cap);
+    return true;
   }
 
   /** The first slot, by key, that the run lacks and that is full; `null` when it can have all. */

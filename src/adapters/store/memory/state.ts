@@ -17,7 +17,8 @@ export type Place =
       readonly gated: boolean;
     }
   | { readonly at: "parked"; readonly key: string }
-  | { readonly at: "lease"; readonly token: number; readonly worker: string; readonly since: number }
+  /** `since` is `null` when it is held only to be ended. */
+  | { readonly at: "lease"; readonly token: number; readonly worker: string; readonly since: number | null }
   | { readonly at: "rest"; readonly wakeAt: number | null; readonly waitingFor: readonly string[] }
   | { readonly at: "nowhere" };
 

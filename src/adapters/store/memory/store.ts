@@ -24,6 +24,7 @@ export type WriteVerb =
   | "wakeDue"
   | "reap"
   | "answer"
+  | "resize"
   | "prune";
 
 export interface MemoryOptions {
@@ -86,6 +87,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
       }),
     holds: (worker) => !isSilent(state.workers.get(worker), clock.now()),
     claim: ({ worker, limit }) => write("claim", () => verbs.claim(worker, limit, clock.now())),
+    claimLate: ({ worker, now, limit }) => write("claim", () => verbs.claimLate(worker, now, limit)),
     commit: (batch) => write("commit", () => batch.map((entry) => verbs.commit(entry, clock.now()))),
     post: (batch) => write("post", () => batch.map((posting) => verbs.post(posting))),
     async inbox(runs) {
@@ -110,6 +112,7 @@ export function createMemoryStore(options: MemoryOptions): MemoryStore {
       return copy(facts.slice(0, Math.max(0, limit)));
     },
     answerApproval: (answer) => write("answer", () => verbs.answer(answer)),
+    resize: (batch) => write("resize", () => verbs.resize(batch)),
     prune: (before, limit) => write("prune", () => verbs.prune(before, limit)),
     watch(listener) {
       const own = (hint: StoreHint) => listener(hint);

@@ -2,6 +2,7 @@ import type { Json } from "../../../base/json.ts";
 import type {
   Admission,
   Admitted,
+  Answered,
   Claim,
   Commit,
   CommitNext,
@@ -35,6 +36,13 @@ function byPlace(a: Head, b: Head): number {
 
 function wakeAt(run: MemoryRun): number {
   return run.place.at === "rest" && run.place.wakeAt !== null ? run.place.wakeAt : Number.POSITIVE_INFINITY;
+}
+
+/** When the first of its promises is broken, of those that still count. */
+function dueOf({ request, status }: MemoryRun): number {
+  const never = Number.POSITIVE_INFINITY;
+  const startBy = status === "queued" ? (request.sla?.startBy ?? never) : never;
+  return Math.min(request.deadlineAt ?? never, startBy);
 }
 
 export function nextDue(state: MemoryState): number | null {
@@ -160,6 +168,25 @@ export class Verbs {
     return taken.sort(byPlace).map(({ claim }) => claim);
   }
 
+  claimLate(worker: string, now: number, limit: number): Claim[] | null {
+    const waits = this.#state.runs.filter(({ place }) => place.at === "ready" || place.at === "parked");
+    const late = waits
+      .map((run) => ({ run, due: dueOf(run) }))
+      .filter(({ due }) => due <= now)
+      .sort((a, b) => a.due - b.due || a.run.no - b.run.no)
+      .slice(0, Math.max(0, limit));
+    if (late.length === 0) return [];
+    if (!this.#state.workers.has(worker)) return null;
+    return late.map(({ run }) => {
+      const offers = run.place.at === "ready" && run.place.gated;
+      this.#state.fence += 1;
+      const token = this.#state.fence;
+      run.place = { at: "lease", token, worker, since: null };
+      if (offers) this.#slots.passOn(run);
+      return { no: run.no, run: run.id, token, worker };
+    });
+  }
+
   #firstReady(labels: readonly string[]): Head | null {
     let first: Head | null = null;
     for (const run of this.#state.runs) {
@@ -183,8 +210,11 @@ export class Verbs {
   /** Takes a run out of its worker's hands. */
   #unlease(run: MemoryRun, now: number, ended: boolean): void {
     if (run.place.at !== "lease") return;
-    const ms = Math.max(0, now - run.place.since);
-    this.#state.served = serve(this.#state.served, { runs: ended ? 1 : 0, ms, at: now });
+    const { since } = run.place;
+    if (since !== null) {
+      const ms = Math.max(0, now - since);
+      this.#state.served = serve(this.#state.served, { runs: ended ? 1 : 0, ms, at: now });
+    }
     run.place = { at: "nowhere" };
     this.#slots.release(run, ended ? "all" : "lease");
   }
@@ -216,11 +246,12 @@ export class Verbs {
     return "accepted";
   }
 
-  answer(given: Parameters<RunStore["answerApproval"]>[0]): "accepted" | "not_found" | "already_answered" {
+  answer(given: Parameters<RunStore["answerApproval"]>[0]): Answered {
     const { approval: id, answer, by, comment, at } = given;
     const approval = this.#state.approvals.get(id);
     if (approval === undefined) return "not_found";
     if (approval.status !== "pending") return "already_answered";
+    if (approval.expiresAt !== null && approval.expiresAt <= at) return "expired";
     const answered = { status: answer, answeredAt: at, answeredBy: by, comment };
     this.#state.approvals.set(id, { ...approval, ...answered });
     const message = { run: approval.run, id: `approval:${id}`, kind: "approval", name: id } as const;
@@ -244,6 +275,10 @@ export class Verbs {
       this.#slots.ready(run);
     }
     return orphans.map((run) => run.id);
+  }
+
+  resize(batch: Parameters<RunStore["resize"]>[0]): number {
+    return batch.filter(({ key, limit }) => this.#slots.resize(key, limit)).length;
   }
 
   prune(before: number, limit: number): number {

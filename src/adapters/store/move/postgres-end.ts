@@ -49,8 +49,11 @@ const OLDEST_OPEN = `SELECT id, created_at FROM (
 
 async function open(url: string, name: string): Promise<pg.Client> {
   const client = await connect({ url, name, answerMs: ANSWER_MS });
-  // A copy is one long piece of work: it holds a snapshot, reads everything, and may wait for its other end.
-  await client.query(`SET statement_timeout = ${ANSWER_MS}; SET idle_in_transaction_session_timeout = 0`);
+  // A copy is one long piece of work: it holds a snapshot, reads everything, and may wait for its other end, with what
+  // was sent to it unread.
+  await client.query(
+    `SET statement_timeout = ${ANSWER_MS}; SET idle_in_transaction_session_timeout = 0; SET tcp_user_timeout = 0`,
+  );
   return client;
 }
 

@@ -30,7 +30,7 @@ interface Wanted {
 /** Heads looked at at once after some had to be put aside. */
 const NEXT_HEADS = 128;
 
-const HOLD_WORKER = statement("SELECT 1 AS known FROM worker WHERE id = $1 FOR KEY SHARE");
+export const HOLD_WORKER = statement("SELECT 1 AS known FROM worker WHERE id = $1 FOR KEY SHARE");
 /** Numbers of the lanes whose needs the worker's labels hold all of, as `hasLabels` has it. */
 export const SERVED = (worker: string) => `(
      SELECT 0 AS lane UNION ALL
@@ -93,7 +93,7 @@ const LOCK_FREE_SLOTS = statement(
   "SELECT key, cap, held FROM slot WHERE key = ANY($1::text[]) ORDER BY key FOR NO KEY UPDATE SKIP LOCKED",
 );
 const UNQUEUE = statement("DELETE FROM ready WHERE run_no = ANY($1::bigint[])");
-const LEASE = statement(
+export const LEASE = statement(
   `INSERT INTO lease (run_no, token, worker, at)
    SELECT run_no, nextval('fence'), $2, $3 FROM unnest($1::bigint[]) WITH ORDINALITY AS taken (run_no, ord) ORDER BY ord
    RETURNING run_no, token`,

@@ -57,6 +57,7 @@ export class Hints {
   readonly #me = newId("hnt", Date.now(), Math.random);
   readonly #waiting = { ready: false, inbox: new Set<string>(), facts: new Set<string>() };
   #gathering: NodeJS.Timeout | null = null;
+  #saidReady = false;
   #sentAt = Number.NEGATIVE_INFINITY;
   #polling: NodeJS.Timeout | null = null;
   #client: pg.Client | null = null;
@@ -82,10 +83,16 @@ export class Hints {
     return this.#listeners.add(listener);
   }
 
+  /** To this process alone. */
+  tell(hint: StoreHint): void {
+    this.#listeners.tell(hint);
+  }
+
+  /** To this process and to all others. */
   publish(hints: readonly StoreHint[]): void {
     for (const hint of hints) {
       this.#listeners.tell(hint);
-      if (hint.kind === "ready") this.#waiting.ready = true;
+      if (hint.kind === "ready") this.#saidReady = this.#waiting.ready = true;
       else if (hint.kind === "inbox") this.#waiting.inbox.add(hint.run);
       else if (hint.kind === "facts") this.#waiting.facts.add(hint.run);
     }
@@ -99,6 +106,13 @@ export class Hints {
         this.#sending = this.#send();
       }, wait);
     }
+  }
+
+  /** Whether this process told of ready runs since this was last asked. */
+  saidReady(): boolean {
+    const said = this.#saidReady;
+    this.#saidReady = false;
+    return said;
   }
 
   async close(): Promise<void> {

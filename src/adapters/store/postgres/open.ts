@@ -10,6 +10,7 @@ import type { SpendLedger } from "../../../contracts/spend-ledger.ts";
 import type { WorkflowStore } from "../../../contracts/workflow-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { MigrateMode } from "../sql/migrations.ts";
+import { CONNECTIONS, openConnections } from "./connections.ts";
 import { storeFailure } from "./failures.ts";
 import { createFleet } from "./fleet.ts";
 import { createHealthBoard } from "./health-board.ts";
@@ -19,7 +20,6 @@ import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
 import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
-import { Reads } from "./reads.ts";
 import { createScheduleStore } from "./schedules.ts";
 import { Session } from "./session.ts";
 import { createSpendLedger } from "./spend.ts";
@@ -36,6 +36,8 @@ export interface OpenPostgres extends Partial<Omit<StoreOptions, "clock">> {
   readonly migrate?: MigrateMode;
   /** How long a verb waits for a database that is gone before it rejects with `unavailable`, in ms. */
   readonly patienceMs?: number;
+  /** Most connections of this process, from `CONNECTIONS.least` to `most`; `usual` when absent. */
+  readonly connections?: number;
   /** Notifications do not arrive, so waiting runs are looked for; told once a connection. */
   readonly onPolling?: (why: string) => void;
 }
@@ -77,19 +79,20 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
   const { url, clock } = options;
   await migrate(url, { mode: options.migrate ?? "auto" });
   const patienceMs = options.patienceMs ?? PATIENCE_MS;
-  const session = (name: string) => new Session({ url, name, patienceMs, writes: true });
-  const doors = session("doors");
-  const talk = session("live");
-  const rates = new Session({ url, name: "rates", patienceMs });
+  const sessions = openConnections({
+    url,
+    patienceMs,
+    connections: options.connections ?? CONNECTIONS.usual,
+  });
+  const { doors, reads } = sessions;
+  // One more where models' health is shared: what is told there may not wait as long as the rest.
   const news = new Session({
     url,
     name: "health",
     patienceMs: HEALTH_PATIENCE_MS,
     answerMs: HEALTH_ANSWER_MS,
   });
-  const reads = new Reads({ url, patienceMs });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
-  const sessions = { commits: session("commits"), claims: session("claims"), doors, reads };
   const store = createRunStore(sessions, hints, {
     url,
     clock,
@@ -106,8 +109,6 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     await store.close();
     throw storeFailure(error, doors.database);
   }
-  // Its own connection: money does not wait for runs. It is made when the first call is to be paid for.
-  const money = session("spend");
   const now = () => (options.beats === "none" ? clock.now() : null);
   const leaders = createLeaders({
     url,
@@ -120,20 +121,20 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     reader: createRunReader(reads),
     workflows: createWorkflowStore(doors, reads),
     schedules: createScheduleStore(doors, reads),
-    live: createLiveRelay(talk, reads),
+    live: createLiveRelay(sessions.live, reads),
     health: createHealthBoard(news, now),
     spend: createSpendLedger({
-      session: money,
+      session: sessions.spend,
       reads,
       clock: options.beats === "none" ? () => clock.now() : null,
     }),
     fleet: createFleet({ doors, reads }, now),
     leaders,
-    rates: createPostgresRates(rates, clock),
+    rates: createPostgresRates(sessions.rates, clock),
     wakeUp: () => hints.mode,
     async close() {
-      await Promise.all([talk.close(), money.close(), leaders.close(), rates.close(), news.close()]);
-      await store.close();
+      await Promise.all([leaders.close(), news.close(), store.close()]);
+      await sessions.closeRest();
     },
   };
 }

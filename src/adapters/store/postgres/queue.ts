@@ -24,7 +24,7 @@ export interface QueueState {
 }
 
 /** One after the other: what is counted at the door stays true until the admission is there to be seen. */
-const DOOR = statement("SELECT pg_advisory_xact_lock(4717, 1)");
+export const DOOR = statement("SELECT pg_advisory_xact_lock(4717, 1)");
 const KEY_DOORS = statement(
   `SELECT pg_advisory_xact_lock(4716, door) FROM (
      SELECT DISTINCT hashtext(key) AS door FROM unnest($1::text[]) AS asked (key) ORDER BY door) AS doors`,

@@ -1,8 +1,9 @@
-import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, SlotView, Unserved } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { RunSummary } from "../../../domain/run.ts";
 import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
+import { pastPrefix } from "../sql/prefix.ts";
 import {
   filterValues,
   newest,
@@ -15,6 +16,7 @@ import {
   toSummary,
   usedFilters,
 } from "../sql/run-row.ts";
+import { type LaneRow, toUnserved, unservedLanes } from "../sql/unserved.ts";
 import { toWorker, WORKERS, type WorkerRow } from "../sql/worker-row.ts";
 import { type BodyRow, bodyText, type JournalRow, READ_FACTS, toFact } from "./journal.ts";
 import { COUNTERS } from "./ledger.ts";
@@ -51,6 +53,17 @@ const SERVED = statement(
   "SELECT served_runs AS runs, served_ms AS ms, served_at AS at FROM counter WHERE served_at > 0",
 );
 const LABELS = statement("SELECT labels FROM worker ORDER BY id");
+const WAITING_LANES = statement(
+  `SELECT id, labels FROM lane WHERE (SELECT true FROM ready WHERE ready.lane = lane.id LIMIT 1) ORDER BY id`,
+);
+const COUNT_LANES = statement(
+  `SELECT lane.labels, (SELECT count(*) FROM (
+     SELECT 1 FROM ready WHERE ready.lane = lane.id LIMIT ${LIMITS.unservedRuns}) AS seen)::bigint AS queued
+   FROM lane WHERE id = ANY($1::int[])`,
+);
+const SLOTS = statement(
+  'SELECT key, cap AS "limit", held FROM slot WHERE key > $1 AND key < $2 ORDER BY key LIMIT $3',
+);
 const ALL_WORKERS = statement(WORKERS);
 const NUMBER = statement("SELECT no FROM run WHERE id = $1");
 const APPROVALS = `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no`;
@@ -64,7 +77,7 @@ const BY_BOTH = statement(`${APPROVALS} WHERE approval.run_no = $1 AND approval.
 // One statement, so that all numbers are of one moment.
 const COUNTS = statement(
   `SELECT ${COUNTERS.map((name) => `sum(${name})::bigint AS ${name}`).join(", ")},
-     (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker) AS workers,
+     (SELECT count(*) FROM lease) AS leased, (SELECT count(*) FROM worker WHERE slots > 0) AS workers,
      (SELECT coalesce(sum(slots), 0) FROM worker) AS slots FROM counter`,
 );
 
@@ -80,6 +93,20 @@ async function summaries(reads: Reads, rows: readonly Row[]): Promise<RunSummary
     const { result, hash, enc, data } = row;
     return toSummary(row, bodyText({ body: result, hash, enc, data }), () => labels);
   });
+}
+
+async function unserved(reads: Reads): Promise<readonly Unserved[]> {
+  const lanes = await reads.many<LaneRow>(WAITING_LANES, []);
+  if (lanes.length === 0) return [];
+  const workers = await reads.many<{ labels: string }>(LABELS, []);
+  const left = unservedLanes(
+    lanes,
+    workers.map((row) => row.labels),
+  );
+  if (left.length === 0) return [];
+  return toUnserved(
+    await reads.many<{ labels: string; queued: number }>(COUNT_LANES, [left.map(({ id }) => id)]),
+  );
 }
 
 async function approvalRows(
@@ -145,6 +172,9 @@ export function createRunReader(reads: Reads): RunReader {
       const rates = serviceRate(served, now);
       return toLoad((name) => row?.[name] ?? 0, { byClass, byTenant, ...rates });
     },
+    unserved: () => unserved(reads),
+    slots: ({ prefix, after, limit }) =>
+      reads.many<SlotView>(SLOTS, [after ?? prefix, pastPrefix(prefix), Math.max(0, limit)]),
     async workers() {
       return (await reads.many<WorkerRow>(ALL_WORKERS, [])).map(toWorker);
     },

@@ -2,15 +2,13 @@ import { storeFailure } from "./failures.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import type { Rows, Statement, Value } from "./sql.ts";
 
-const CONNECTIONS = 3;
-
 /** A few connections that only read; each takes many questions at a time. Rejects with a `FailureError`. */
 export class Reads {
   readonly #sessions: readonly Session[];
   #next = 0;
 
-  constructor(options: Omit<SessionOptions, "name">) {
-    this.#sessions = Array.from({ length: CONNECTIONS }, () => new Session({ ...options, name: "read" }));
+  constructor({ connections, ...options }: Omit<SessionOptions, "name"> & { readonly connections: number }) {
+    this.#sessions = Array.from({ length: connections }, () => new Session({ ...options, name: "read" }));
   }
 
   get session(): Session {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { newId } from "../../../base/id.ts";
 import { FailureError, failure } from "../../../domain/errors.ts";
+import { LIMITS } from "../../../domain/limits.ts";
 import { shownAddress } from "./address.ts";
 import { isCollision, isConnectionLoss } from "./failures.ts";
 import { type Rows, Sql, type Statement, statement, type Value } from "./sql.ts";
@@ -29,12 +30,21 @@ const COLLISIONS = 8;
 const COLLISION_WAIT_MS = 20;
 const KEEP_ALIVE_MS = 10_000;
 
+/** Locks of a process that is suspended or cut off go before its lease does: whoever takes its runs over finds them free. */
+const IDLE_IN_TRANSACTION_MS = LIMITS.leaseTtlMs - LIMITS.beatMs;
+/** How long the server keeps connections of a machine from which nothing comes any more. */
+const SILENT_MS = 10_000;
+
 /**
- * What every connection is set to. A stopped process must not hold its locks (idle in transaction), nobody waits for
- * ever, and no plan may read a table from end to end because its statistics are of a time when it was empty.
+ * What every connection is set to. A process that is gone must hold neither locks (idle in transaction) nor, when its
+ * machine could not say so, its connections (the server asks over the wire; left alone it would for two hours, and
+ * then be full of the dead); nobody waits for ever; and no plan may read a table from end to end because its
+ * statistics are of a time when it was empty.
  */
 export const CONNECTION_SETTINGS = `SET lock_timeout = '5s'; SET statement_timeout = '15s';
-SET idle_in_transaction_session_timeout = '10s'; SET synchronous_commit = on; SET jit = off;
+SET idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; SET synchronous_commit = on; SET jit = off;
+SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = ${SILENT_MS};
 SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan`;
 
 const INT8 = 20;

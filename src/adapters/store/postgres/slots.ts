@@ -1,4 +1,4 @@
-import type { RunNo } from "../../../contracts/run-store.ts";
+import type { RunNo, StoreHint } from "../../../contracts/run-store.ts";
 import type { Tx } from "./session.ts";
 import { statement } from "./sql.ts";
 
@@ -131,6 +131,30 @@ class Settlement {
       if (!held && room(this.#slots.get(key)) > 0) this.wakes.push({ key, lane, amount: 1 });
     }
   }
+}
+
+export const COUNT_WOKEN = statement(
+  "UPDATE counter SET ready = ready + $2, parked = parked - $2 WHERE shard = $1",
+);
+
+/** Gives slots that are there another limit, and counts whom that woke. */
+export async function resizeSlots(
+  tx: Tx,
+  batch: readonly { readonly key: string; readonly limit: number }[],
+  shard: number,
+): Promise<{ readonly answer: number; readonly hints: readonly StoreHint[] }> {
+  const wanted = new Map(batch.map(({ key, limit }) => [key, limit]));
+  // Those that nobody names must not be made: nothing would ever drop them.
+  const there = await tx.many<SlotRow>(LOCK_SLOTS, [[...wanted.keys()]]);
+  const events = there.flatMap(({ key, cap: before }): SlotEvent[] => {
+    const cap = wanted.get(key) ?? before;
+    return cap === before ? [] : [{ kind: "cap", key, cap }];
+  });
+  if (events.length === 0) return { answer: 0, hints: [] };
+  tx.identify();
+  const woken = await settleSlots(tx, events);
+  if (woken > 0) await tx.run(COUNT_WOKEN, [shard, woken]);
+  return { answer: events.length, hints: woken > 0 ? [{ kind: "ready" }] : [] };
 }
 
 /** Moves waiters to the queue; how many. Their slots are locked. */

@@ -1,17 +1,18 @@
-import { hostname } from "node:os";
 import type { Clock } from "../../../base/clock.ts";
-import type { Claim, RunStore, StoreHint } from "../../../contracts/run-store.ts";
+import type { Answered, RunStore, StoreHint } from "../../../contracts/run-store.ts";
 import { type Answer, answerMessage } from "../sql/approval-row.ts";
 import { type BeatsOptions, createBeats } from "../sql/beats.ts";
 import { type InboxRow, toMessage } from "../sql/messages.ts";
 import { ADMIT, applyAll, commitKind, POST, runBatch } from "./batch.ts";
-import { type ClaimOrder, claim, LOOK } from "./claims.ts";
 import { storeFailure } from "./failures.ts";
 import type { Hints } from "./hints.ts";
+import { createIntake } from "./intake.ts";
 import { type JournalRow, READ_FACTS, toFact } from "./journal.ts";
+import { claimLate, isAnyLate } from "./late.ts";
 import { prune } from "./prune.ts";
 import type { Reads } from "./reads.ts";
 import type { Session, Tx } from "./session.ts";
+import { resizeSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 import * as workers from "./workers.ts";
 
@@ -54,12 +55,11 @@ const LOCK_ASKING = statement(
 );
 const ANSWER = statement(
   `UPDATE approval SET status = $2, answered_at = $3, answered_by = $4, comment = $5
-   WHERE id = $1 AND status = 'pending'`,
+   WHERE id = $1 AND status = 'pending' AND (expires_at IS NULL OR expires_at > $3)`,
 );
+const IS_PENDING = statement("SELECT true AS pending FROM approval WHERE id = $1 AND status = 'pending'");
 
 const READY: StoreHint = { kind: "ready" };
-
-type Answered = "accepted" | "not_found" | "already_answered";
 
 export function createRunStore(
   { commits, claims, doors, reads }: Sessions,
@@ -74,84 +74,78 @@ export function createRunStore(
     (all) => hints.publish(all),
     options,
   );
-  const host = hostname();
   const now = () => (ownClock ? clock.now() : null);
-  /** This process made runs ready since it last claimed: no need to look first. */
-  let ours = false;
 
   const guarded = guardOf(doors.database);
-  const write = <T>(session: Session, work: (tx: Tx) => Promise<T>) =>
-    guarded(() => session.transaction(work));
+  const { write, told } = writesOf(doors, { hints, guarded });
   const batch = <Entry, Given>(
     session: Session,
     kind: Parameters<typeof runBatch<Entry, Given>>[1],
     entries: readonly Entry[],
   ) =>
     guarded(async () => {
-      const done = await runBatch(session, kind, { entries, shard });
-      ours ||= done.hints.some(({ kind }) => kind === "ready");
-      hints.publish(done.hints);
-      return done.answers;
+      const { answers, hints: told } = await runBatch(session, kind, { entries, shard });
+      hints.publish(told);
+      return answers;
     });
+  const intake = createIntake({
+    sessions: { claims, doors, reads },
+    hints,
+    shard,
+    now: () => clock.now(),
+    guarded,
+    admitAll: (entries) => batch(doors, ADMIT, entries),
+  });
   const bury = async (dead: readonly string[]): Promise<readonly string[]> => {
-    const freed = await write(doors, (tx) => workers.bury(tx, dead, shard));
+    const freed = await write((tx) => workers.bury(tx, dead, shard));
     if (freed.length > 0) hints.publish([READY]);
     return freed;
   };
 
   return {
-    admit: (entries) => batch(doors, ADMIT, entries),
+    admit: intake.admit,
+    claim: intake.claim,
     commit: (entries) => batch(commits, commitKind(clock.now()), entries),
     post: (entries) => batch(doors, POST, entries),
     async join(worker) {
       const asked = process.hrtime.bigint();
-      await write(doors, (tx) => workers.join(tx, worker, now()));
+      await write((tx) => workers.join(tx, worker, now()));
       if (options.beats === "thread") await beats.start(worker, asked);
     },
     async leave(worker) {
+      intake.forget(worker);
       await beats.stop(worker);
       await bury([worker]);
     },
     holds: (worker) => ownClock || beats.holds(worker),
-    claim({ worker, limit }) {
-      const sure = ours;
-      ours = false;
-      return claimReady({ claims, reads, hints }, { worker, limit, shard, now: clock.now(), sure }, guarded);
-    },
-    async inbox(runs) {
-      return (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage);
-    },
+    claimLate: async (asked) =>
+      (await isAnyLate(reads, asked)) ? told((tx) => claimLate(tx, { ...asked, shard })) : [],
+    inbox: async (runs) => (await reads.many<InboxRow>(INBOX, [[...runs]])).map(toMessage),
     async wakeDue(at, limit) {
-      const due = limit > 0 && (await reads.many(workers.ANY_DUE, [at])).length > 0;
-      const woken = due ? await write(doors, (tx) => workers.wake(tx, { now: at, limit, shard })) : 0;
+      const due = limit > 0 && (await workers.isAnyDue(reads, at));
+      const woken = due ? await write((tx) => workers.wake(tx, { now: at, limit, shard })) : 0;
       if (woken > 0) hints.publish([READY]);
-      const [next] = await reads.many<{ wake_at: number }>(workers.NEXT_DUE, []);
-      return { woken, nextAt: next?.wake_at ?? null };
+      return { woken, nextAt: await workers.nextDue(reads) };
     },
     async reap(at, scope = "all") {
-      const of = { host, now: ownClock ? at : null, scope };
-      const { dead, orphans } = await workers.findDead(reads, of);
+      const { dead, orphans } = await workers.findDead(reads, { now: ownClock ? at : null, scope });
       if (dead.length === 0 && !orphans) return [];
       const freed = await bury(dead);
       for (const worker of dead) if (beats.has(worker)) hints.publish([{ kind: "lost", worker }]);
       return freed;
     },
-    async facts(no, after, limit) {
-      return (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact);
-    },
-    async answerApproval(answer) {
-      const done = await write(doors, (tx) => answerIn(tx, answer, shard));
-      hints.publish(done.hints);
-      return done.answered;
-    },
+    facts: async (no, after, limit) =>
+      (await reads.many<JournalRow>(READ_FACTS, [no, after, Math.max(0, limit)])).map(toFact),
+    answerApproval: (answer) => told((tx) => answerIn(tx, answer, shard)),
+    resize: (asked) => told((tx) => resizeSlots(tx, asked, shard)),
     watch: (listener) => hints.watch(listener),
     async close() {
       await beats.close();
       await hints.close();
       await Promise.all([commits, claims, doors, reads].map((one) => one.close()));
     },
-    prune: (before, limit) => write(doors, (tx) => prune(tx, { before, limit, shard })),
-    beat: (worker) => write(doors, (tx) => workers.beat(tx, worker, now())),
+    prune: (before, limit) => write((tx) => prune(tx, { before, limit, shard })),
+    beat: (worker) => write((tx) => workers.beat(tx, worker, now())),
   };
 }
 
@@ -166,39 +160,35 @@ function guardOf(database: string) {
   };
 }
 
-async function claimReady(
-  { claims, reads, hints }: Pick<Sessions, "claims" | "reads"> & { readonly hints: Hints },
-  of: ClaimOrder & { readonly sure: boolean },
-  guarded: <T>(work: () => Promise<T>) => Promise<T>,
-): Promise<readonly Claim[] | null> {
-  // Most looks find nothing: they write nothing.
-  if (!of.sure || of.limit <= 0) {
-    const [look] = await reads.many<{ known: boolean; waits: boolean }>(LOOK, [of.worker]);
-    if (!look?.known) return null;
-    if (!look.waits || of.limit <= 0) return [];
-  }
-  const claimed = await guarded(() =>
-    claims.transaction((tx) => {
-      tx.identify();
-      return claim(tx, of);
-    }),
-  );
-  if (claimed?.more) hints.publish([READY]);
-  return claimed?.claims ?? null;
+/** Writes that have no batch: `told` passes their hints on. */
+function writesOf(
+  session: Session,
+  { hints, guarded }: { readonly hints: Hints; readonly guarded: ReturnType<typeof guardOf> },
+) {
+  const write = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => guarded(() => session.transaction(work));
+  const told = async <T>(work: (tx: Tx) => Promise<{ answer: T; hints: readonly StoreHint[] }>) => {
+    const done = await write(work);
+    hints.publish(done.hints);
+    return done.answer;
+  };
+  return { write, told };
 }
 
 /** The run is locked before its approval is changed, as everywhere. */
 async function answerIn(
   tx: Tx,
-  answer: Answer,
+  given: Answer,
   shard: number,
-): Promise<{ readonly answered: Answered; readonly hints: readonly StoreHint[] }> {
-  const [asked] = await tx.many<{ run: string }>(LOCK_ASKING, [answer.approval]);
-  if (asked === undefined) return { answered: "not_found", hints: [] };
-  const { approval, answer: status, at, by, comment } = answer;
+): Promise<{ readonly answer: Answered; readonly hints: readonly StoreHint[] }> {
+  const [asked] = await tx.many<{ run: string }>(LOCK_ASKING, [given.approval]);
+  if (asked === undefined) return { answer: "not_found", hints: [] };
+  const { approval, answer: status, at, by, comment } = given;
   const first = await tx.run(ANSWER, [approval, status, at, by, comment]);
-  if (first === 0) return { answered: "already_answered", hints: [] };
-  const message = answerMessage(asked.run, answer);
+  if (first === 0) {
+    const pending = (await tx.many(IS_PENDING, [approval])).length > 0;
+    return { answer: pending ? "expired" : "already_answered", hints: [] };
+  }
+  const message = answerMessage(asked.run, given);
   const { hints } = await applyAll(tx, POST, { entries: [message], shard });
-  return { answered: "accepted", hints };
+  return { answer: "accepted", hints };
 }

@@ -213,8 +213,9 @@ export class Verbs {
 
   #settle(run: HeldRun, next: CommitNext, at: number): void {
     if (next.kind === "hold") return;
-    if (run.place.at === "lease") {
-      const ms = run.place.since === 0 ? 0 : Math.max(0, at - run.place.since);
+    // Nobody knows since when, or it was held only to be ended.
+    if (run.place.at === "lease" && run.place.since !== 0) {
+      const ms = Math.max(0, at - run.place.since);
       this.#ledger.served = serve(this.#ledger.served, { runs: next.kind === "end" ? 1 : 0, ms, at });
     }
     if (next.kind === "end") return this.#end(run, next, at);

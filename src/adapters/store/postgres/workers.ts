@@ -1,9 +1,10 @@
+import { hostname } from "node:os";
 import type { ReapScope, WorkerInfo } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import { isProcessGone } from "../sql/process.ts";
 import { at } from "./now.ts";
 import type { Tx } from "./session.ts";
-import { settleSlots } from "./slots.ts";
+import { COUNT_WOKEN, settleSlots } from "./slots.ts";
 import { statement } from "./sql.ts";
 
 const JOIN = statement(
@@ -51,14 +52,12 @@ const WAKE = statement(
    INSERT INTO ready (lane, priority, vt, run_no, gated)
    SELECT run.lane, run.priority, run.vt, run.no, run.gated FROM gone JOIN run ON run.no = gone.run_no`,
 );
-export const NEXT_DUE = statement(
-  "SELECT wake_at FROM rest WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1",
-);
-export const ANY_DUE = statement(
+const NEXT_DUE = statement("SELECT wake_at FROM rest WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT 1");
+const ANY_DUE = statement(
   "SELECT true AS due FROM rest WHERE wake_at IS NOT NULL AND wake_at <= $1 ORDER BY wake_at LIMIT 1",
 );
 
-const COUNT_WOKEN = statement("UPDATE counter SET ready = ready + $2, parked = parked - $2 WHERE shard = $1");
+type Reader = { readonly many: Tx["many"] };
 
 /** `now` is `null` where the database's clock counts, which is everywhere but in tests. */
 export async function join(tx: Tx, worker: WorkerInfo, now: number | null): Promise<void> {
@@ -84,8 +83,8 @@ interface WorkerRow {
 }
 
 export async function findDead(
-  sql: { many: Tx["many"] },
-  of: { readonly host: string; readonly now: number | null; readonly scope: ReapScope },
+  sql: Reader,
+  of: { readonly now: number | null; readonly scope: ReapScope },
 ): Promise<{ readonly dead: string[]; readonly orphans: boolean }> {
   const [workers, orphans] = await Promise.all([
     sql.many<WorkerRow>(ALL, [of.now, LIMITS.leaseTtlMs]),
@@ -94,7 +93,7 @@ export async function findDead(
   const dead = workers.filter(
     (row) =>
       (of.scope === "all" && row.silent) ||
-      (row.host === of.host && isProcessGone(row.pid, row.process_start)),
+      (row.host === hostname() && isProcessGone(row.pid, row.process_start)),
   );
   return { dead: dead.map((row) => row.id), orphans: orphans.length > 0 };
 }
@@ -124,4 +123,14 @@ export async function wake(
   of: { readonly now: number; readonly limit: number; readonly shard: number },
 ): Promise<number> {
   return tx.run(WAKE, [of.now, of.limit, of.shard]);
+}
+
+export async function isAnyDue(sql: Reader, now: number): Promise<boolean> {
+  return (await sql.many(ANY_DUE, [now])).length > 0;
+}
+
+/** ms since the epoch. */
+export async function nextDue(sql: Reader): Promise<number | null> {
+  const [next] = await sql.many<{ wake_at: number }>(NEXT_DUE, []);
+  return next?.wake_at ?? null;
 }

@@ -1,4 +1,4 @@
-import type { Commit, RunNo } from "../../../contracts/run-store.ts";
+import type { Answered, Commit, RunNo } from "../../../contracts/run-store.ts";
 import type { Answer } from "../sql/approval-row.ts";
 import { encode } from "../sql/encode.ts";
 import type { Connection } from "./connection.ts";
@@ -9,7 +9,7 @@ export interface Approvals {
   closeOne(no: RunNo, closed: Commit["closedApprovals"][number]): void;
   withdrawAll(no: RunNo): void;
   /** The run that asked, when this is the first answer. */
-  answer(answer: Answer): { readonly run: string } | "not_found" | "already_answered";
+  answer(answer: Answer): { readonly run: string } | Exclude<Answered, "accepted">;
 }
 
 export function createApprovals(connection: Connection): Approvals {
@@ -25,8 +25,9 @@ export function createApprovals(connection: Connection): Approvals {
   );
   const answerOne = connection.run(
     `UPDATE approval SET status = ?, answered_at = ?, answered_by = ?, comment = ?
-     WHERE id = ? AND status = 'pending'`,
+     WHERE id = ? AND status = 'pending' AND (expires_at IS NULL OR expires_at > ?)`,
   );
+  const pending = connection.one("SELECT 1 FROM approval WHERE id = ? AND status = 'pending'");
   const runOf = connection.one<{ run: string }>(
     "SELECT run.id AS run FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?",
   );
@@ -40,7 +41,8 @@ export function createApprovals(connection: Connection): Approvals {
     answer({ approval, answer, by, comment, at }) {
       const run = runOf(approval);
       if (run === undefined) return "not_found";
-      return answerOne(answer, at, by, comment, approval) === 0 ? "already_answered" : run;
+      if (answerOne(answer, at, by, comment, approval, at) > 0) return run;
+      return pending(approval) === undefined ? "already_answered" : "expired";
     },
   };
 }

@@ -1,7 +1,10 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import type { Unserved } from "../../../contracts/run-store.ts";
 import { newestSchema, type SchemaState } from "../sql/migrations.ts";
+import { Connection } from "./connection.ts";
 import { schemaState } from "./migrate.ts";
+import { createRunReader } from "./reader.ts";
 
 export interface SqliteState {
   /** Of the SQLite library in this Node. */
@@ -21,5 +24,17 @@ export function inspectSqlite(path: string): SqliteState {
     return { library, schema: there ? schemaState({ db, path }) : null, newest: newestSchema("sqlite") };
   } finally {
     db.close();
+  }
+}
+
+const BUSY_MS = 3_000;
+
+/** Runs that no live worker can take; of a database with this binary's schema. */
+export async function unservedInSqlite(path: string): Promise<readonly Unserved[]> {
+  const connection = new Connection({ path, busyTimeoutMs: BUSY_MS, readOnly: true });
+  try {
+    return await createRunReader(connection).unserved();
+  } finally {
+    connection.close();
   }
 }

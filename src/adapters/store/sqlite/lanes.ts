@@ -12,6 +12,8 @@ export interface Lanes {
   enqueue(tx: Transaction, no: RunNo, place: Place): void;
   /** Moves a run that waits in the queue before all others; nothing happens to one that does not. */
   hurry(tx: Transaction, no: RunNo): void;
+  /** Takes a run that waits out of the queue, without its slots; nothing happens to one that does not. */
+  unqueue(tx: Transaction, no: RunNo): void;
   rest(no: RunNo, wakeAt: number | null, waitingFor: readonly string[]): void;
   /** Makes a resting run ready; false when it does not rest. */
   wake(tx: Transaction, no: RunNo, place: Place): boolean;
@@ -51,6 +53,7 @@ export function createLanes(connection: Connection, parts: { ready: Ready; slots
     hurry(tx, no) {
       if (unqueue(tx, no)) ready.enterFirst(tx, no);
     },
+    unqueue: (tx, no) => void unqueue(tx, no),
     rest: (no, wakeAt, waitingFor) => void rest(no, wakeAt, JSON.stringify(waitingFor)),
     wake(tx, no, place) {
       if (unrest(no) === 0) return false;
@@ -61,9 +64,9 @@ export function createLanes(connection: Connection, parts: { ready: Ready; slots
     release(tx, no, { at, ended }) {
       if (isGated(no)?.gated === 1) slots.release(tx, no, ended ? "all" : "lease");
       const row = unlease(no);
-      if (row === undefined || at === null) return;
-      const ms = row.at === 0 ? 0 : Math.max(0, at - row.at);
-      tx.serve({ runs: ended ? 1 : 0, ms, at });
+      // Nobody knows since when, or it was held only to be ended.
+      if (row === undefined || at === null || row.at === 0) return;
+      tx.serve({ runs: ended ? 1 : 0, ms: Math.max(0, at - row.at), at });
     },
     withdraw(tx, no) {
       if (unqueue(tx, no)) slots.release(tx, no, "all");

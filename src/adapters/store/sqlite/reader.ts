@@ -1,9 +1,10 @@
-import type { QueueLoad, RunReader } from "../../../contracts/run-store.ts";
+import type { QueueLoad, RunReader, SlotView, Unserved } from "../../../contracts/run-store.ts";
 import { LIMITS } from "../../../domain/limits.ts";
 import type { RunSummary } from "../../../domain/run.ts";
 import { type Served, serviceRate } from "../../../domain/service-rate.ts";
 import { APPROVAL_COLUMNS, type ApprovalRow, toApproval } from "../sql/approval-row.ts";
 import type { StoredBody } from "../sql/packing.ts";
+import { pastPrefix } from "../sql/prefix.ts";
 import {
   filterValues,
   newest,
@@ -16,6 +17,7 @@ import {
   toSummary,
   usedFilters,
 } from "../sql/run-row.ts";
+import { type LaneRow, toUnserved, unservedLanes } from "../sql/unserved.ts";
 import { toWorker, WORKERS, type WorkerRow } from "../sql/worker-row.ts";
 import { type Bodies, createBodies } from "./bodies.ts";
 import type { Connection } from "./connection.ts";
@@ -87,6 +89,24 @@ function createSummary(connection: Connection, bodies: Bodies): (row: Row) => Ru
   };
 }
 
+function createUnserved(connection: Connection): () => readonly Unserved[] {
+  const labels = connection.many<{ labels: string }>("SELECT labels FROM worker ORDER BY id");
+  const lanes = connection.many<LaneRow>(
+    "SELECT id, labels FROM lane WHERE id > 0 AND EXISTS (SELECT 1 FROM ready WHERE ready.lane = lane.id) ORDER BY id",
+  );
+  const count = connection.one<{ queued: number }>(
+    `SELECT count(*) AS queued FROM (SELECT 1 FROM ready WHERE lane = ? LIMIT ${LIMITS.unservedRuns})`,
+  );
+  return () => {
+    const waiting = lanes();
+    const left = unservedLanes(
+      waiting,
+      (waiting.length === 0 ? [] : labels()).map((row) => row.labels),
+    );
+    return toUnserved(left.map((lane) => ({ ...lane, queued: count(lane.id)?.queued ?? 0 })));
+  };
+}
+
 /** The readers' side, over a connection of its own that cannot write: it never waits for a writer, nor a writer for it. */
 export function createRunReader(connection: Connection): RunReader {
   const bodies = createBodies(connection);
@@ -107,13 +127,17 @@ export function createRunReader(connection: Connection): RunReader {
   );
   const served = connection.many<Served>("SELECT runs, ms, at FROM served");
   const workers = connection.many<WorkerRow>(WORKERS);
+  const unserved = createUnserved(connection);
+  const slots = connection.many<SlotView>(
+    'SELECT key, cap AS "limit", held FROM slot WHERE key > ? AND key < ? ORDER BY key LIMIT ?',
+  );
   const approvalById = connection.one<ApprovalRow>(
     `SELECT ${APPROVAL_COLUMNS} FROM approval JOIN run ON run.no = approval.run_no WHERE approval.id = ?`,
   );
   // One statement, so that all numbers are of one moment.
   const counts = connection.many<{ name: string; value: number }>(
     `SELECT name, value FROM counter UNION ALL SELECT 'leased', count(*) FROM lease
-     UNION ALL SELECT 'workers', count(*) FROM worker
+     UNION ALL SELECT 'workers', count(*) FROM worker WHERE slots > 0
      UNION ALL SELECT 'slots', coalesce(sum(slots), 0) FROM worker`,
   );
 
@@ -166,6 +190,9 @@ export function createRunReader(connection: Connection): RunReader {
         const waiting = { byClass: classes(), byTenant: tenants() };
         return toLoad((name) => count.get(name) ?? 0, { ...waiting, ...serviceRate(served(), now) });
       }),
+    unserved: () => read(unserved),
+    slots: ({ prefix, after, limit }) =>
+      read(() => slots(after ?? prefix, pastPrefix(prefix), Math.max(0, limit))),
     workers: () => read(() => workers().map(toWorker)),
   };
 }

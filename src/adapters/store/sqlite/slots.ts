@@ -8,6 +8,8 @@ import type { Transaction } from "./transaction.ts";
 export interface Slots {
   /** What a run that is admitted will need; the latest limit of a key counts from now on. */
   name(tx: Transaction, no: RunNo, slots: readonly Slot[]): void;
+  /** False when no open run names the key, or its limit is that already. */
+  resize(tx: Transaction, key: string, limit: number): boolean;
   /** The first slot, by key, that the run lacks and that is full; `null` when it can have all. */
   firstFull(no: RunNo): string | null;
   /** Takes what the run lacks; its lease is there already. */
@@ -98,15 +100,18 @@ export function createSlots(connection: Connection, ready: Ready): Slots {
   const slots: Slots = {
     name(tx, no, all) {
       for (const { key, limit, hold } of all) {
-        const slot = find(key);
-        if (slot === undefined) add(key, limit);
-        else if (slot.cap !== limit) {
-          const before = free(key);
-          setCap(limit, key);
-          lines.wakeEachLane(tx, key, free(key) - before);
-        }
+        if (find(key) === undefined) add(key, limit);
+        else slots.resize(tx, key, limit);
         name(no, key, limit, hold);
       }
+    },
+    resize(tx, key, limit) {
+      const slot = find(key);
+      if (slot === undefined || slot.cap === limit) return false;
+      const before = free(key);
+      setCap(limit, key);
+      lines.wakeEachLane(tx, key, free(key) - before);
+      return true;
     },
     firstFull: (no) => wanted(no).find((slot) => slot.free <= 0)?.key ?? null,
     take: (no) => void take(no),

@@ -14,6 +14,7 @@ import { createEnd } from "./ends.ts";
 import { createInbox } from "./inbox.ts";
 import { createJournal } from "./journal.ts";
 import { createLanes } from "./lanes.ts";
+import { createLate } from "./late.ts";
 import { createPrune } from "./prune.ts";
 import { createReady } from "./ready.ts";
 import { createRoom } from "./room.ts";
@@ -58,6 +59,7 @@ function createParts(connection: Connection) {
   const admit = createAdmit(connection, { inbox, journal, lanes, ready, room, shares, slots });
   const commitOne = createCommit(connection, { admit, approvals, end, inbox, journal, lanes, shares });
   const take = createTake(connection, { ready, slots });
+  const late = createLate(connection, lanes);
   const prune = createPrune(connection);
   const answerIn = (tx: Transaction, answer: Answer) => {
     const answered = approvals.answer(answer);
@@ -65,12 +67,25 @@ function createParts(connection: Connection) {
     inbox.post(tx, answerMessage(answered.run, answer));
     return "accepted";
   };
-  return { journal, lanes, inbox, workers, admit, commitOne, prune, queue: ready, take, answerIn };
+  return {
+    journal,
+    lanes,
+    late,
+    inbox,
+    workers,
+    admit,
+    commitOne,
+    prune,
+    queue: ready,
+    slots,
+    take,
+    answerIn,
+  };
 }
 
 export function createRunStore(connection: Connection, options: StoreOptions): SqliteRunStore {
   const writer = new Writer(connection);
-  const { journal, lanes, inbox, workers, admit, commitOne, prune, queue, take, answerIn } =
+  const { journal, lanes, late, inbox, workers, admit, commitOne, prune, queue, slots, take, answerIn } =
     createParts(connection);
   const beats = createBeats(
     { database: connection.path, thread: BEAT_THREAD },
@@ -110,6 +125,12 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
         return labels === null ? null : take(tx, { worker, labels, limit, now });
       });
     },
+    async claimLate({ worker, now, limit }) {
+      if (limit <= 0 || writer.read(() => late.find(now, 1).length === 0)) return [];
+      return writer.relaxed((tx) =>
+        workers.labelsOf(worker) === null ? null : late.take(tx, { worker, now, limit }),
+      );
+    },
     async commit(batch) {
       const now = options.clock.now();
       return writer.batch<Commit, Committed>(batch, (tx, entry) => commitOne(tx, entry, now), refused);
@@ -143,6 +164,8 @@ export function createRunStore(connection: Connection, options: StoreOptions): S
       return writer.read(() => journal.read(no, after, limit));
     },
     answerApproval: async (answer) => writer.write((tx) => answerIn(tx, answer)),
+    resize: async (batch) =>
+      writer.write((tx) => batch.filter(({ key, limit }) => slots.resize(tx, key, limit)).length),
     watch: (listener) => writer.hints.watch(listener),
     async close() {
       await beats.close();
