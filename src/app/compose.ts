@@ -39,6 +39,7 @@ import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
+import { RunViews } from "../operations/runs/run-views.ts";
 import { type BudgetBook, openBudgets } from "./budgets.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
@@ -273,6 +274,7 @@ function operationsOf(of: {
     live: of.ground.live,
     spend: { ledger: of.ground.database.spend, settings: () => of.ground.budgets.current },
     redactor: of.ground.redactor,
+    views: new RunViews(),
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
     desk: of.front.desk,
