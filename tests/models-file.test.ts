@@ -60,6 +60,25 @@ test("a new provider is one entry of a file: it answers, with its own price", as
   });
 });
 
+test("the window of an Ollama model is asked of its server as it stands in the file", async () => {
+  writeFileSync(
+    file,
+    "models:\n  ollama/demo: { context_tokens: 9000 }\n  ollama/*: { context_tokens: 5000 }\n",
+  );
+  const gateway = await createModels(configOf({ OLLAMA_HOST: fake.url }), parts);
+  const sent = async (use: string) => {
+    expect(await gateway.call({ ...request, use }, { signal })).toMatchObject({ ok: true });
+    return fake.journal.at(-1)?.body;
+  };
+  expect(await sent("ollama/demo")).toMatchObject({ model: "demo", options: { num_ctx: 9_000 } });
+  expect(await sent("ollama/other")).toMatchObject({ model: "other", options: { num_ctx: 5_000 } });
+  writeFileSync(file, "models: {}\n");
+  await modelSettings(gateway, parts)
+    .prepare(configOf({ OLLAMA_HOST: fake.url }))
+    .then((prepared) => prepared.ok && prepared.value());
+  expect(await sent("ollama/demo")).toMatchObject({ options: { num_ctx: 16_384 } });
+});
+
 test("a reload takes new rules, and keeps the old ones where the file is wrong", async () => {
   writeFileSync(file, acme());
   const gateway = await createModels(configOf(), parts);

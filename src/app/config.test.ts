@@ -85,3 +85,10 @@ test("the further rules of routing, too", () => {
   });
   expect(config).toMatchObject({ mediatorModel: "ollama/qwen3:8b", mediatorMs: 30_000, modelsFile: null });
 });
+
+test("health is shared only where it was asked for", () => {
+  expect(read({}).sharedHealth).toBe(false);
+  expect(read({ AGENT_RUNNER_SHARED_HEALTH: "1" }).sharedHealth).toBe(true);
+  expect(read({ AGENT_RUNNER_SHARED_HEALTH: "0" }).sharedHealth).toBe(false);
+  expect(readConfig({ AGENT_RUNNER_SHARED_HEALTH: "yes" })).toMatchObject({ ok: false });
+});

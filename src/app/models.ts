@@ -15,6 +15,7 @@ import type { Clock } from "../base/clock.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, fail, ok, type Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
+import type { Catalogue } from "../gateway/catalogue.ts";
 import { createModelGateway, type GatewayOptions, type SettableGateway } from "../gateway/gateway.ts";
 import type { HealthBook } from "../gateway/health-book.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
@@ -63,7 +64,7 @@ async function gatewayOptions(config: Config, parts: ModelParts): Promise<Result
   const { value: written } = file;
   const configured = [...found.configured, ...written.providers];
   const entries: ProviderEntry[] = parts.providers.map((provider) => ({ provider, onlyWhenNamed: true }));
-  for (const settings of configured) entries.push(entryOf(settings, parts.clock));
+  for (const settings of configured) entries.push(entryOf(settings, parts.clock, written.catalogue));
   if (config.script !== null) {
     const entry = await scripted(config.script, parts.clock);
     if (!entry.ok) return entry;
@@ -89,11 +90,26 @@ async function gatewayOptions(config: Config, parts: ModelParts): Promise<Result
   });
 }
 
-function entryOf(settings: ProviderSettings, clock: Clock): ProviderEntry {
+function entryOf(settings: ProviderSettings, clock: Clock, written: Catalogue): ProviderEntry {
   const { defaultModel, ...reached } = settings;
-  const provider = createProvider(settings, { clock });
+  const provider = createProvider(
+    settings.kind === "ollama" ? { ...settings, windows: windowsOf("ollama", written) } : settings,
+    { clock },
+  );
   const account = createHash("sha256").update(JSON.stringify(reached)).digest("hex").slice(0, ACCOUNT_DIGITS);
   return { provider, account, ...(defaultModel !== undefined && { defaultModel }) };
+}
+
+/** Only what somebody has written down: what a model could have may be more memory than its server has. */
+function windowsOf(provider: string, written: Catalogue): Readonly<Record<string, number>> {
+  const prefix = `${provider}/`;
+  return Object.fromEntries(
+    Object.entries(written).flatMap(([name, { contextTokens }]) =>
+      name.startsWith(prefix) && typeof contextTokens === "number"
+        ? [[name.slice(prefix.length), contextTokens]]
+        : [],
+    ),
+  );
 }
 
 async function readModelsFile({ modelsFile: file, env }: Config): Promise<Result<ModelsFile>> {

@@ -56,7 +56,9 @@ const candidate = fc.record({
   failMs: fc.integer({ min: 10, max: 60_000 }),
   errorRate: fc.double({ min: 0, max: 0.99, noNaN: true }),
   costMicros: fc.option(fc.integer({ min: 100, max: 1_000_000 })),
-  blocked: fc.option(fc.record({ kind: fc.constantFrom(...BLOCKS), detail: fc.constant("why") })),
+  blocked: fc.option(
+    fc.record({ kind: fc.constantFrom(...BLOCKS), detail: fc.constant("why"), failsFast: fc.boolean() }),
+  ),
   probe: fc.boolean(),
   tried: fc.nat(3),
 });
@@ -129,6 +131,30 @@ describe("choose", () => {
         expect(b.order).toEqual(a.order);
       }),
     );
+  });
+
+  test("where nobody is free, an overloaded model that may answer goes before those that are sure to refuse", () => {
+    const blocked = (kind: (typeof BLOCKS)[number], failsFast = false) => ({
+      blocked: { kind, detail: "why", failsFast },
+    });
+    const all = [
+      facts("quarantined", blocked("quarantined", true)),
+      facts("dead", blocked("open")),
+      facts("limited", blocked("limited", true)),
+      facts("full", blocked("full", true)),
+      facts("overloaded", blocked("open", true)),
+    ];
+    const order = (of: readonly CandidateFacts[]) =>
+      choose(ROUTING_POLICIES["latency-first"], needs, { candidates: of, draws: none }).order.map(
+        (index) => of[index]?.model,
+      );
+    expect(order(all)).toEqual(["overloaded", "full", "limited", "dead", "quarantined"]);
+    // Each is tried once before any is tried again.
+    const tried = (names: readonly string[]) =>
+      all.map((one) => ({ ...one, tried: names.includes(one.model) ? 1 : 0 }));
+    expect(order(tried(["overloaded"]))[0]).toBe("full");
+    expect(order(tried(["overloaded", "full"]))[0]).toBe("overloaded");
+    expect(order([...all, facts("free", { tried: 3 })])[0]).toBe("free");
   });
 
   test("getting faster, cheaper, safer or better never costs a place", () => {

@@ -40,6 +40,13 @@ const TOP_TIER = 4;
 export const BLOCKS = ["full", "limited", "open", "quarantined"] as const;
 export type BlockKind = (typeof BLOCKS)[number];
 
+export interface Block {
+  readonly kind: BlockKind;
+  readonly detail: string;
+  /** Its failures are told at once: where all others are sure to refuse, it is worth a try. */
+  readonly failsFast?: boolean;
+}
+
 /** All that is known of a candidate when it is chosen. */
 export interface CandidateFacts {
   readonly provider: string;
@@ -58,7 +65,7 @@ export interface CandidateFacts {
   readonly errorRate: number;
   /** Micro-US-dollars expected of this call; `null` when the price is unknown. */
   readonly costMicros: number | null;
-  readonly blocked: { readonly kind: BlockKind; readonly detail: string } | null;
+  readonly blocked: Block | null;
   /** It was taken out and may now be tried by this one call. */
   readonly probe: boolean;
   /** Failed attempts in this call. */
@@ -196,9 +203,16 @@ function dearest(candidates: readonly CandidateFacts[]): number {
 }
 
 /** Untried and free first, then what failed already in this call, then what is blocked. */
-function burden(facts: CandidateFacts): number {
-  const blocked = facts.blocked === null ? 0 : 2 + 2 * BLOCKS.indexOf(facts.blocked.kind);
-  return blocked + (facts.tried === 0 ? 0 : 2 - 1 / facts.tried);
+function burden({ blocked, tried }: CandidateFacts): number {
+  return (blocked === null ? 0 : weightOf(blocked)) + (tried === 0 ? 0 : 2 - 1 / tried);
+}
+
+/**
+ * Part of the calls to an overloaded model are answered; none of those to one that is full or asked not to be called. So it
+ * comes before them, and when it failed in this call, after those that have not.
+ */
+function weightOf({ kind, failsFast }: Block): number {
+  return kind === "open" && failsFast === true ? 3.5 : 4 + 2 * BLOCKS.indexOf(kind);
 }
 
 interface Diversion {

@@ -93,12 +93,18 @@ describe("ModelHealth", () => {
     expect(health.ttftMs(TOKENS)).toBeGreaterThan(401);
   });
 
+  test("an open breaker says whether its failures are told at once", () => {
+    const { health } = setUp();
+    for (let n = 0; n < 5; n += 1) health.end(health.start(), { fault: "fault", ms: 15_000 }, TOKENS);
+    expect(health.blocked).toMatchObject({ kind: "open", failsFast: false });
+  });
+
   test("failures open the breaker; the request's own faults never do, nor do they count", () => {
     const { health } = setUp();
     for (let n = 0; n < 50; n += 1) health.end(health.start(), { fault: "caller", ms: 5 }, TOKENS);
     expect([health.errorRate, health.blocked]).toEqual([0, null]);
     for (let n = 0; n < 5; n += 1) health.end(health.start(), { fault: "fault", ms: 5 }, TOKENS);
-    expect(health.blocked?.kind).toBe("open");
+    expect(health.blocked).toMatchObject({ kind: "open", failsFast: true });
     expect(health.errorRate).toBeGreaterThan(0.5);
     expect(health.inFlight).toBe(0);
   });

@@ -1,6 +1,6 @@
 import { formatDuration } from "../base/duration.ts";
 import type { ModelHealthView } from "../contracts/model-gateway.ts";
-import type { BlockKind, FaultClass } from "../domain/routing.ts";
+import type { Block, FaultClass } from "../domain/routing.ts";
 import { expectedTtft, type HealthNews, type SharedHealth, standing } from "../domain/shared-health.ts";
 import { BREAKER, Breaker, type BreakerSettings, type Ticket } from "./breaker.ts";
 import { DecayedRatio, LatencyTrack } from "./latency.ts";
@@ -14,6 +14,8 @@ const BUCKET_SAMPLES = 5;
 const UNKNOWN_TTFT_MS = 1_000;
 /** What a failed attempt costs beyond its own time: another one has to be made. */
 const FAILURE_PENALTY_MS = 500;
+/** What fails within it costs a call little more than a refusal does. */
+const FAST_FAILURE_MS = 500;
 const ERROR_TAU_MS = 30_000;
 const ERROR_PRIOR = 3;
 /** Rate limits: one cut per episode, and how slowly the allowance grows back. */
@@ -245,13 +247,15 @@ export class ModelHealth {
     this.breaker.trip(Math.min(MAX_QUARANTINE_MS, QUARANTINE_MS * 2 ** (this.#quarantines - 1)));
   }
 
-  get blocked(): { readonly kind: BlockKind; readonly detail: string } | null {
+  get blocked(): Block | null {
     const now = this.#parts.now();
     if (this.breaker.admits === "no") {
       const { state, openUntil } = this.breaker;
       const wait = this.breaker.probing ? "a probe is under way" : "to be probed, by one process at a time";
       const detail = state === "open" ? `next probe in ${formatDuration(openUntil - now)}` : wait;
-      return { kind: this.#quarantined ? "quarantined" : "open", detail };
+      if (this.#quarantined) return { kind: "quarantined", detail };
+      const failMs = this.#failMs.estimate(now);
+      return { kind: "open", detail, failsFast: failMs !== null && failMs <= FAST_FAILURE_MS };
     }
     if (now < this.#limitedUntil) {
       return { kind: "limited", detail: `asked to wait ${formatDuration(this.#limitedUntil - now)} more` };

@@ -18,6 +18,8 @@ export interface OllamaSettings {
   readonly baseUrl?: string;
   /** The context window for requests that name none, in tokens. */
   readonly contextTokens?: number;
+  /** The same by model, before it; `*` for all others. */
+  readonly windows?: Readonly<Record<string, number>>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -25,8 +27,9 @@ export interface OllamaSettings {
 export function ollamaProvider(settings: OllamaSettings, dependencies: AiSdkDependencies): ModelProvider {
   const root = (settings.baseUrl ?? OLLAMA_URL).replace(/\/+$/, "").replace(/\/api$/, "");
   const headers = { ...settings.headers };
-  const window = (request: ModelRequest) =>
-    request.contextTokens ?? settings.contextTokens ?? DEFAULT_CONTEXT_TOKENS;
+  const { windows = {} } = settings;
+  const window = ({ model, contextTokens }: ModelRequest) =>
+    contextTokens ?? windows[model] ?? windows["*"] ?? settings.contextTokens ?? DEFAULT_CONTEXT_TOKENS;
   return aiSdkProvider(
     {
       name: "ollama",
