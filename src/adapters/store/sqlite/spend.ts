@@ -77,6 +77,9 @@ function writing(write: Connection) {
   return { load, save };
 }
 
+/** How long ends of calls that no run records may be without a commit that waits for the disk, while there are some. */
+const DURABLE_MS = 1_000;
+
 /** Needs a connection of its own to read from, so that reports do not wait for the writer. */
 export function createSpendLedger(write: Connection, read: Connection, clock: Clock): SpendLedger {
   const { load, save } = writing(write);
@@ -100,6 +103,7 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
     `DELETE FROM spend_account WHERE key IN
        (SELECT key FROM spend_account WHERE ${FORGOTTEN_ACCOUNTS} AND changed_at < ? LIMIT ?)`,
   );
+  let durableAt = Number.NEGATIVE_INFINITY;
   const guarded = async <T>(work: () => T): Promise<T> => {
     try {
       return work();
@@ -119,9 +123,14 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
           save(book, now);
           return answers;
         };
-        // A power cut takes the process with it that a hold is for; what was billed must outlive it.
+        // A power cut takes the process with it that a hold is for. What was billed outlives it with the fact that says
+        // so: the run's journal is written after it, to the same log, and that commit waits for the disk.
         const settles = batch.some((op) => op.kind === "settle");
-        return settles ? write.transaction(work) : write.relaxed(work);
+        const due = settles && clock.now() - durableAt >= DURABLE_MS;
+        if (!due) return write.relaxed(work);
+        const answers = write.transaction(work);
+        durableAt = clock.now();
+        return answers;
       }),
     sweep: (limit) =>
       guarded(() =>
