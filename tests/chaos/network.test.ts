@@ -101,15 +101,18 @@ describe.skipIf(why !== null)(name, { timeout: 300_000 }, () => {
     expect(await connectionsOf(vanished)).not.toEqual([]);
 
     // Cut off in the middle of a transaction, with the run's row in its hands.
-    await client.query("BEGIN");
-    await client.query("SELECT no FROM run WHERE id = $1 FOR UPDATE", [held]);
+    const holder = new pg.Client({ connectionString: url });
+    holder.on("error", () => undefined);
+    await holder.connect();
+    await holder.query("BEGIN");
+    await holder.query("SELECT no FROM run WHERE id = $1 FOR UPDATE", [held]);
     house.openGate();
     const waits = () => connectionsOf(cutOff, "wait_event_type = 'Lock'");
     await until("its commit to wait for the row", async () => (await waits()).length > 0 || null, SEEN_MS);
     await cutOff.cut();
     await vanished.cut();
     await house.kill(gone);
-    await client.query("ROLLBACK");
+    await holder.end();
 
     // Who asks at the door is answered, also about the very run, and also where that is written to.
     const asked = await Promise.all([
