@@ -33,22 +33,22 @@ import { collector } from "../engine/services/collector.ts";
 import { scheduler } from "../engine/services/scheduler.ts";
 import type { StepParts } from "../engine/steps/parts.ts";
 import { createActions } from "../engine/steps/registry.ts";
-import { createMediator } from "../gateway/mediator.ts";
 import { SpendDesk } from "../gateway/spend.ts";
 import { termsOf } from "../operations/admission/sla-terms.ts";
 import { modelJudge } from "../operations/intake/judge.ts";
 import type { Parts } from "../operations/parts.ts";
 import { pastFailures } from "../operations/runs/past-failures.ts";
 import { prepareRun } from "../operations/runs/prepare-run.ts";
+import { RunViews } from "../operations/runs/run-views.ts";
 import { type BudgetBook, openBudgets } from "./budgets.ts";
 import type { Config } from "./config.ts";
 import { makeDataFolder } from "./data-folder.ts";
 import { type Database, openDatabase } from "./database.ts";
 import { createFront, type Front, observed } from "./front.ts";
+import { type Models, openModels } from "./gateway.ts";
 import type { House } from "./house.ts";
 import { createLife, type Life } from "./lifecycle.ts";
 import { createLog } from "./log.ts";
-import { createModels, modelSettings } from "./models.ts";
 import { redactorFor } from "./redact.ts";
 import type { Reloadable } from "./reload.ts";
 
@@ -112,16 +112,9 @@ async function openDesk(
 async function furnish(config: Config, options: ComposeOptions, ground: Ground): Promise<House> {
   const { log, database, redactor } = ground;
   const { clock } = database;
-  const modelParts = {
-    clock,
-    random: Math.random,
-    providers: options.providers ?? [],
-    redactor,
-    spend: ground.spendDesk,
-  };
-  const gateway = await createModels(config, modelParts);
-  const { mediatorModel, mediatorMs } = config;
-  const mediator = createMediator({ gateway, clock, use: mediatorModel, timeoutMs: mediatorMs });
+  const self = newId("wrk", Date.now(), Math.random);
+  const models = await openModels(config, { ...ground, providers: options.providers ?? [], self });
+  const { gateway, mediator } = models;
   const expressions = createExpressions();
   const toolBox = createToolBox();
   const catalog: Pick<Library, "agents"> & { agents: Library["agents"] } = { agents: [] };
@@ -174,7 +167,7 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
   if (orphans.orphans.length > 0)
     log.warn({ orphans: orphans.orphans }, "ended what a crashed server had left running");
   const life = await createLife({
-    id: newId("wrk", Date.now(), Math.random),
+    id: self,
     config,
     ...(options.settings === undefined ? {} : { settings: options.settings }),
     database,
@@ -183,9 +176,10 @@ async function furnish(config: Config, options: ComposeOptions, ground: Ground):
     engine,
     localChores: [collector({ clock: database.clock, log, reader: database.reader, workspaces })],
     houseChores: [scheduling(database, engine, operations), accounting(ground)],
-    reloadables: [logLevel(log), front.rules, budgetsOf(ground), modelSettings(gateway, modelParts)],
+    reloadables: [logLevel(log), front.rules, budgetsOf(ground), models.settings],
   });
-  return houseOf({ config, ground, operations, actions, gateway, contexts, workspaces, library, life });
+  await models.join();
+  return houseOf({ config, ground, operations, actions, models, contexts, workspaces, library, life });
 }
 
 function accounting({ database, log, budgets }: Ground): Chore {
@@ -280,6 +274,7 @@ function operationsOf(of: {
     live: of.ground.live,
     spend: { ledger: of.ground.database.spend, settings: () => of.ground.budgets.current },
     redactor: of.ground.redactor,
+    views: new RunViews(),
     fleet: of.ground.database.fleet,
     leaders: of.ground.database.leaders,
     desk: of.front.desk,
@@ -339,7 +334,7 @@ function houseOf(of: {
   readonly ground: Ground;
   readonly operations: Parts;
   readonly actions: Actions;
-  readonly gateway: ModelGateway;
+  readonly models: Models;
   readonly contexts: RepoContexts;
   readonly workspaces: House["workspaces"];
   readonly library: Library;
@@ -350,6 +345,7 @@ function houseOf(of: {
   const close = async () => {
     await life.stop();
     await of.contexts.close();
+    await of.models.leave();
     ground.live.close();
     await ground.spendDesk.flush();
     await ground.database.close();
@@ -362,7 +358,7 @@ function houseOf(of: {
     log: ground.log,
     operations: { ...of.operations, steering: life.steering },
     actions: of.actions,
-    gateway: of.gateway,
+    gateway: of.models.gateway,
     contexts: of.contexts,
     workspaces: of.workspaces,
     worker: life.worker,

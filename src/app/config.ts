@@ -34,6 +34,8 @@ export interface Config {
   /** The same for one kind of work, before `model`. */
   readonly stageModels: Readonly<Partial<Record<Stage, string>>>;
   readonly routing: RoutingSettings;
+  /** Whether what is known of models' health is shared with the other processes of the database. */
+  readonly sharedHealth: boolean;
   /** Absolute path of the models file; `null` when none is set. */
   readonly modelsFile: string | null;
   /** Absolute path of the budgets file; `null` when none is set. */
@@ -184,6 +186,7 @@ const settings = z.object({
   AGENT_RUNNER_MODEL_HEDGE: z.enum(["on", "off"]).optional(),
   AGENT_RUNNER_MODEL_REGIONS: regions.optional(),
   AGENT_RUNNER_MODEL_AFTER_CONTENT: z.enum(["terminate", "continue"]).optional(),
+  AGENT_RUNNER_SHARED_HEALTH: z.enum(["1", "0", "true", "false"]).default("0"),
   AGENT_RUNNER_MODELS: z.string().min(1).optional(),
   AGENT_RUNNER_BUDGETS: z.string().min(1).optional(),
   AGENT_RUNNER_INTENT_MODEL: providerModel.optional(),
@@ -253,6 +256,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): R
     model: read.AGENT_RUNNER_MODEL ?? null,
     stageModels: stageModels.value,
     routing: routingFrom(read),
+    sharedHealth: ["1", "true"].includes(read.AGENT_RUNNER_SHARED_HEALTH),
     modelsFile: read.AGENT_RUNNER_MODELS === undefined ? null : resolve(read.AGENT_RUNNER_MODELS),
     budgetsFile: read.AGENT_RUNNER_BUDGETS === undefined ? null : resolve(read.AGENT_RUNNER_BUDGETS),
     intentModel: read.AGENT_RUNNER_INTENT_MODEL ?? null,

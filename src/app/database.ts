@@ -5,6 +5,7 @@ import { openPostgresStore } from "../adapters/store/postgres/open.ts";
 import { openSqliteStore } from "../adapters/store/sqlite/open.ts";
 import { SteadyClock } from "../base/steady-clock.ts";
 import type { Fleet } from "../contracts/fleet.ts";
+import type { HealthBoard } from "../contracts/health-board.ts";
 import type { Leaders } from "../contracts/leader.ts";
 import type { LiveRelay } from "../contracts/live.ts";
 import type { RateLimitStore } from "../contracts/rate-limit-store.ts";
@@ -22,6 +23,7 @@ export interface Database {
   readonly workflows: WorkflowStore;
   readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
+  readonly health: HealthBoard;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;

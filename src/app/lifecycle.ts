@@ -48,7 +48,7 @@ export interface LifeParts {
   readonly engine: EngineParts;
   /** Of every process that drives runs, for what is only on its own machine. */
   readonly localChores: readonly Chore[];
-  /** Of the one process that keeps house, beside timers, rescuer and pruner. */
+  /** Of the one process that keeps house, beside timers, rescuer, latecomers and pruner. */
   readonly houseChores: readonly Chore[];
   /** Beside slots, labels, drain and retention. */
   readonly reloadables: readonly Reloadable[];

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { type ModelsFile, NO_MODELS_FILE, parseModelsFile } from "../adapters/models/file/models-file.ts";
 import { MODELS_FILE } from "../adapters/models/file/schema.ts";
@@ -15,6 +16,7 @@ import type { ModelProvider } from "../contracts/model-provider.ts";
 import { FailureError, fail, ok, type Result } from "../domain/errors.ts";
 import type { Redactor } from "../domain/redact.ts";
 import { createModelGateway, type GatewayOptions, type SettableGateway } from "../gateway/gateway.ts";
+import type { HealthBook } from "../gateway/health-book.ts";
 import type { ProviderEntry } from "../gateway/route.ts";
 import type { SpendDesk } from "../gateway/spend.ts";
 import { type Config, ROUTING_VARIABLES } from "./config.ts";
@@ -27,7 +29,12 @@ export interface ModelParts {
   readonly redactor: Redactor;
   /** Absent: nothing is counted. */
   readonly spend?: SpendDesk;
+  /** Where health is kept, when it is shared. */
+  readonly health?: HealthBook;
 }
+
+/** Too few to tell which of many keys it was, enough to tell two apart. */
+const ACCOUNT_DIGITS = 8;
 
 /** The gateway over whatever the environment and the models file configure; the scripted model only when a script was named. */
 export async function createModels(config: Config, parts: ModelParts): Promise<SettableGateway> {
@@ -77,14 +84,16 @@ async function gatewayOptions(config: Config, parts: ModelParts): Promise<Result
     prices: written.prices,
     priceSource: genaiPrices({ baseUrls: baseUrlsOf(configured) }),
     ...(parts.spend !== undefined && { spend: parts.spend }),
+    ...(parts.health !== undefined && { health: parts.health }),
     ...(byDefault !== undefined && { default: byDefault }),
   });
 }
 
 function entryOf(settings: ProviderSettings, clock: Clock): ProviderEntry {
-  const { defaultModel } = settings;
+  const { defaultModel, ...reached } = settings;
   const provider = createProvider(settings, { clock });
-  return defaultModel === undefined ? { provider } : { provider, defaultModel };
+  const account = createHash("sha256").update(JSON.stringify(reached)).digest("hex").slice(0, ACCOUNT_DIGITS);
+  return { provider, account, ...(defaultModel !== undefined && { defaultModel }) };
 }
 
 async function readModelsFile({ modelsFile: file, env }: Config): Promise<Result<ModelsFile>> {

@@ -1,15 +1,23 @@
 import type { Json } from "../base/json.ts";
 import type { Action } from "../contracts/action.ts";
 import type { ModelProvider } from "../contracts/model-provider.ts";
+import type { RunFilter } from "../contracts/run-store.ts";
+import type { ApprovalStatus } from "../domain/approval.ts";
 import { FailureError, failure, type Result } from "../domain/errors.ts";
 import type { Fact } from "../domain/fact.ts";
 import { hasRunEnded, type RunSummary } from "../domain/run.ts";
 import { answerApproval } from "../operations/approvals/answer-approval.ts";
+import { type ApprovalPage, listApprovals } from "../operations/approvals/list-approvals.ts";
 import { findArtifact, readArtifact } from "../operations/artifacts/read-artifact.ts";
 import { callerNamed } from "../operations/caller.ts";
+import type { Parts } from "../operations/parts.ts";
 import { cancelRun } from "../operations/runs/cancel-run.ts";
 import { findRun } from "../operations/runs/find-run.ts";
 import { followRun } from "../operations/runs/follow-run.ts";
+import { listRuns, type RunPage } from "../operations/runs/list-runs.ts";
+import { pauseRun } from "../operations/runs/pause-run.ts";
+import { replyToRun } from "../operations/runs/reply-to-run.ts";
+import { resumeRun } from "../operations/runs/resume-run.ts";
 import { sendSignal } from "../operations/runs/send-signal.ts";
 import { startRun } from "../operations/runs/start-run.ts";
 import { uploadWorkflow } from "../operations/workflows/upload-workflow.ts";
@@ -46,6 +54,20 @@ export interface StartOptions {
   readonly budget?: { readonly cost: string | number };
 }
 
+export interface RunQuery extends RunFilter {
+  /** The last id of the page before. */
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+export interface ApprovalQuery {
+  readonly status?: ApprovalStatus;
+  readonly run?: string;
+  /** The last id of the page before. */
+  readonly after?: string;
+  readonly limit?: number;
+}
+
 /** agent-runner inside your own process. What fails rejects with a `FailureError` whose `failure` has code and remedy. */
 export interface Runner {
   /** Validates and saves a workflow; returns its name and content hash. */
@@ -58,8 +80,20 @@ export interface Runner {
     run: string,
     options?: { readonly after?: number; readonly signal?: AbortSignal },
   ): AsyncGenerator<Fact>;
+  /** A run as it is now; `not_found` when there is none. */
+  run(run: string): Promise<RunSummary>;
+  /** A page of runs, the newest first; `limit` is 50 when absent, 200 at most. */
+  runs(query?: RunQuery): Promise<RunPage>;
   signal(run: string, name: string, body?: Json): Promise<void>;
+  /** No further step begins until it is resumed; what is under way comes to its end. */
+  pause(run: string): Promise<void>;
+  resume(run: string): Promise<void>;
+  /** A person's words to a live run: its agents hear them, and a step may wait for the signal `reply`. */
+  reply(run: string, text: string): Promise<void>;
   cancel(run: string, reason?: string): Promise<void>;
+  /** A page of questions to people, the newest first. */
+  approvals(query?: ApprovalQuery): Promise<ApprovalPage>;
+  /** Once: `already_answered`, or `answer_too_late` when it has expired. */
   answer(approval: string, answer: "approved" | "denied", comment?: string): Promise<void>;
   artifact(run: string, id: string): Promise<Uint8Array>;
   /** The parts behind it, for what this small surface leaves out. */
@@ -115,14 +149,34 @@ export function runnerOf(house: House): Runner {
       for await (const event of must(await follow(run, after, signal)))
         if (event.kind === "fact") yield event.fact;
     },
-    signal: async (run, name, body = null) =>
-      void must(await sendSignal(parts, { run, name, body, from: FROM })),
-    cancel: async (run, reason) =>
-      void must(await cancelRun(parts, { run, from: FROM, ...(reason === undefined ? {} : { reason }) })),
+    run: async (run) => must(await findRun(parts, run)),
+    runs: async ({ after, limit, ...filter } = {}) =>
+      must(
+        await listRuns(parts, {
+          filter,
+          ...(after === undefined ? {} : { after }),
+          ...(limit === undefined ? {} : { limit }),
+        }),
+      ),
+    ...messagesOf(parts),
+    approvals: async (query = {}) => must(await listApprovals(parts, query)),
     answer: async (approval, answer, comment = "") =>
       void must(await answerApproval(parts, { approval, answer, by: FROM, comment })),
     artifact: async (run, id) =>
       must(await readArtifact(parts, must(await findArtifact(parts, { run, artifact: id })))),
     close: () => house.close(),
+  };
+}
+
+/** What can be said to a run. */
+function messagesOf(parts: Parts): Pick<Runner, "signal" | "pause" | "resume" | "reply" | "cancel"> {
+  return {
+    signal: async (run, name, body = null) =>
+      void must(await sendSignal(parts, { run, name, body, from: FROM })),
+    pause: async (run) => void must(await pauseRun(parts, { run, from: FROM })),
+    resume: async (run) => void must(await resumeRun(parts, { run, from: FROM })),
+    reply: async (run, text) => void must(await replyToRun(parts, { run, text, from: FROM })),
+    cancel: async (run, reason) =>
+      void must(await cancelRun(parts, { run, from: FROM, ...(reason === undefined ? {} : { reason }) })),
   };
 }

@@ -94,7 +94,7 @@ export interface GatewayCallOptions extends ModelCallOptions {
   readonly onRestart?: () => void;
 }
 
-/** What this process knows of a model from using it. Times in ms; `null` for what was never seen. */
+/** What this process knows of a model, from using it or from others that do. Times in ms; `null` for what was never seen. */
 export interface ModelHealthView {
   readonly state: "ok" | "unused" | "probing" | BlockKind;
   readonly detail: string;
@@ -107,7 +107,10 @@ export interface ModelHealthView {
   readonly inFlight: number;
   /** Calls at a time, learnt from rate limits; `null` when none was met. */
   readonly concurrencyLimit: number | null;
+  /** Of this process's own use. */
   readonly samples: number;
+  /** The process that it has its state from; `null` when it found out itself. */
+  readonly from: string | null;
 }
 
 /** A model of the catalogue, of the configuration, or seen in use. */

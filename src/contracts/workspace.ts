@@ -24,6 +24,8 @@ export interface Workspace {
 
 export interface ChangedFile {
   readonly path: string;
+  /** Of a renamed file: where it was. */
+  readonly from?: string;
   readonly status: "added" | "modified" | "deleted" | "renamed";
   readonly insertions: number;
   readonly deletions: number;

@@ -69,6 +69,8 @@ export const LIMITS = {
   liveWatchMs: 10_000,
   /** Live events on their way to other processes are dropped after this. */
   liveKeptMs: 30_000,
+  /** Models whose health the processes of one database share; those changed last count. */
+  sharedModels: 500,
   /** How long a new fact may stay unseen when the hint of it was lost. */
   followPollMs: 500,
   /** Characters of a step's output shown in a run's view; the journal has the whole. */

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Message } from "./message.ts";
 import { addFound, createRedactor, redactJson, redactMessage } from "./redact.ts";
+import { LIKELY_SHAPES, VENDOR_SHAPES } from "./secret-shapes.ts";
 
 const WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const of = (chars: string, length: number) =>
@@ -12,34 +13,35 @@ const redactor = createRedactor([]);
 const likely = (text: string) => redactor.text(text, "likely").value;
 const certain = (text: string) => redactor.text(text, "certain").value;
 
+const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
+  "aws-key-id": of("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16).map((r) => `AKIA${r}`),
+  "github-token": fc.oneof(
+    of(WORD, 36).map((r) => `ghp_${r}`),
+    fc.tuple(of(WORD, 22), of(WORD, 59)).map((r) => `github_pat_${r.join("_")}`),
+  ),
+  "gitlab-token": of(WORD, 20).map((r) => `glpat-${r}`),
+  "slack-token": of(WORD, 24).map((r) => `xoxb-123456789012-123456789012-${r}`),
+  "slack-webhook": of(WORD, 24).map((r) => `https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/${r}`),
+  "google-key": of(`${WORD}_`, 35).map((r) => `AIza${r}`),
+  "google-oauth-secret": of(WORD, 28).map((r) => `GOCSPX-${r}`),
+  "google-oauth-token": of(WORD, 60).map((r) => `ya29.${r}`),
+  "anthropic-key": of(WORD, 93).map((r) => `sk-ant-api03-${r}AA`),
+  "openai-key": fc.oneof(
+    of(WORD, 48).map((r) => `sk-${r}`),
+    of(WORD, 80).map((r) => `sk-proj-${r}`),
+  ),
+  "stripe-key": of(WORD, 24).map((r) => `sk_live_${r}`),
+  "npm-token": of(WORD, 36).map((r) => `npm_${r}`),
+  "pypi-token": of(WORD, 90).map((r) => `pypi-AgE${r}`),
+  "huggingface-token": of(WORD, 34).map((r) => `hf_${r}`),
+  "sendgrid-key": fc.tuple(of(WORD, 22), of(WORD, 43)).map(([a, b]) => `SG.${a}.${b}`),
+  "digitalocean-token": of(HEX, 64).map((r) => `dop_v1_${r}`),
+  "shopify-token": of(HEX, 32).map((r) => `shpat_${r}`),
+  "telegram-token": of(WORD, 33).map((r) => `123456789:AA${r}`),
+  jwt: of(WORD, 43).map((r) => `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.${r}`),
+};
+
 describe("forms of vendors", () => {
-  const formats: Readonly<Record<string, fc.Arbitrary<string>>> = {
-    "aws-key-id": of("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16).map((r) => `AKIA${r}`),
-    "github-token": fc.oneof(
-      of(WORD, 36).map((r) => `ghp_${r}`),
-      fc.tuple(of(WORD, 22), of(WORD, 59)).map((r) => `github_pat_${r.join("_")}`),
-    ),
-    "gitlab-token": of(WORD, 20).map((r) => `glpat-${r}`),
-    "slack-token": of(WORD, 24).map((r) => `xoxb-123456789012-123456789012-${r}`),
-    "slack-webhook": of(WORD, 24).map((r) => `https://hooks.slack.com/services/T0AAAAAAA/B0AAAAAAA/${r}`),
-    "google-key": of(`${WORD}_`, 35).map((r) => `AIza${r}`),
-    "google-oauth-secret": of(WORD, 28).map((r) => `GOCSPX-${r}`),
-    "google-oauth-token": of(WORD, 60).map((r) => `ya29.${r}`),
-    "anthropic-key": of(WORD, 93).map((r) => `sk-ant-api03-${r}AA`),
-    "openai-key": fc.oneof(
-      of(WORD, 48).map((r) => `sk-${r}`),
-      of(WORD, 80).map((r) => `sk-proj-${r}`),
-    ),
-    "stripe-key": of(WORD, 24).map((r) => `sk_live_${r}`),
-    "npm-token": of(WORD, 36).map((r) => `npm_${r}`),
-    "pypi-token": of(WORD, 90).map((r) => `pypi-AgE${r}`),
-    "huggingface-token": of(WORD, 34).map((r) => `hf_${r}`),
-    "sendgrid-key": fc.tuple(of(WORD, 22), of(WORD, 43)).map(([a, b]) => `SG.${a}.${b}`),
-    "digitalocean-token": of(HEX, 64).map((r) => `dop_v1_${r}`),
-    "shopify-token": of(HEX, 32).map((r) => `shpat_${r}`),
-    "telegram-token": of(WORD, 33).map((r) => `123456789:AA${r}`),
-    jwt: of(WORD, 43).map((r) => `eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.${r}`),
-  };
   it.each(Object.entries(formats))("%s", (kind, format) => {
     fc.assert(
       fc.property(format, (secret) => {
@@ -90,6 +92,70 @@ describe("values that look random", () => {
     expect(likely(`curl -H "Authorization: Bearer ${RANDOM}"`)).toBe(
       'curl -H "Authorization: Bearer [redacted:bearer-token]"',
     );
+  });
+});
+
+describe("hints", () => {
+  const KEY = `MIIEpAIBAAKCAQEAq1V7tZ8xN2mPbQ3rT5wY9uK4hL6jD8fG1sA2zX3cV4bN5mQ6`;
+  const others: Readonly<Record<string, readonly string[]>> = {
+    "private-key": [
+      `-----BEGIN RSA PRIVATE KEY-----\n${KEY}\n${KEY}\n-----END RSA PRIVATE KEY-----`,
+      `-----BEGIN PRIVATE KEY-----\n${KEY}\n${KEY}`,
+    ],
+    "slack-token": [`xapp-1-A0123456789-1234567890123-${"a1".repeat(30)}`],
+    "aws-key-id": [`ASIA${"Q7ZT".repeat(4)}`],
+    "stripe-key": [`rk_test_${RANDOM}`, `whsec_${RANDOM}`],
+    "openai-key": [`sk-svcacct-${RANDOM}`, `sk-or-v1-${RANDOM}`],
+    "azure-storage-key": [`AccountKey=${"Ab3/".repeat(21)}Ab==`],
+    password: [`POSTGRES://ada:${RANDOM}@db.internal`, `redis://:${RANDOM}@cache.prod/0`],
+    "bearer-token": [`Authorization: Bearer ${RANDOM}`, `basic\t${RANDOM}`],
+    "secret-value": [
+      `apiKey = "${RANDOM}"`,
+      `{"client_secret":"${RANDOM}"}`,
+      `{\\"token\\": \\"${RANDOM}\\"}`,
+      `Passphrase_2 => '${RANDOM}'`,
+      `cfg["PASSWD"] := \`${RANDOM}\``,
+      `\n  - export DB_PASSWORD=${RANDOM}\n`,
+      `\nprivate-key:\n  ${RANDOM}  \n`,
+    ],
+  };
+  const secrets = fc.oneof(...Object.values(formats), fc.constantFrom(...Object.values(others).flat()));
+  const plain = fc.constantFrom(
+    ..."\n| |token|password =|bearer |sk-|gh|://a:|@host|-----BEGIN |AccountKey=|\"|'|x|9|eyJ".split("|"),
+  );
+
+  /** Without hints: every pattern over every text. */
+  function slowly(text: string): string {
+    let safe = text;
+    for (const { kind, pattern, isOne } of [...VENDOR_SHAPES, ...LIKELY_SHAPES]) {
+      safe = safe.replace(pattern, (match, host: unknown) =>
+        isOne?.(match, String(host)) === false ? match : `[redacted:${kind}]`,
+      );
+    }
+    return safe;
+  }
+
+  it("of every shape are met by what it matches", () => {
+    for (const { kind, pattern, hint } of [...VENDOR_SHAPES, ...LIKELY_SHAPES]) {
+      const known = formats[kind] === undefined ? [] : fc.sample(formats[kind], { numRuns: 20, seed: 1 });
+      const texts = [...known, ...(others[kind] ?? [])].filter((text) => text.search(pattern) >= 0);
+      expect(texts, `${kind} ${pattern}`).not.toEqual([]);
+      for (const text of texts) expect(text, kind).toMatch(hint);
+    }
+  });
+
+  it("change nothing of what is found, whatever stands beside it", () => {
+    let found = 0;
+    fc.assert(
+      fc.property(fc.array(fc.oneof(secrets, plain), { maxLength: 8 }), (parts) => {
+        const text = parts.join("");
+        const safe = likely(text);
+        if (text.length >= 8) expect(safe).toBe(slowly(text));
+        if (safe !== text) found += 1;
+      }),
+      { numRuns: 1_500 },
+    );
+    expect(found).toBeGreaterThan(500);
   });
 });
 

@@ -4,53 +4,88 @@ export interface SecretShape {
   readonly kind: string;
   /** Its first group, where it has one, is the host that a password is for. */
   readonly pattern: RegExp;
+  /**
+   * Is in every text that has a match, is hardly ever in any other, and is quicker to look for: the pattern itself looks
+   * back or is one of dozens, and most texts hold no secret. Without `g`.
+   */
+  readonly hint: RegExp;
   /** Whether a match is one; absent means that the form alone is proof enough. */
   readonly isOne?: (match: string, host: string) => boolean;
 }
 
+const PEM = /-----BEGIN/;
 const notPrinted = (match: string) => !KNOWN_SAMPLE.test(match);
 
 /** Formats that are nobody's by chance. Every repetition is bounded, so no text takes long. */
 export const VENDOR_SHAPES: readonly SecretShape[] = [
   {
     kind: "private-key",
+    hint: PEM,
     pattern: pem("[\\s\\S]{64,16384}?-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"),
   },
   // Cut off before its end, as long outputs are.
-  { kind: "private-key", pattern: pem("(?:[\\s\\\\nr\"'+,]{0,8}[A-Za-z0-9+/=]{16,100}){2,400}") },
-  { kind: "anthropic-key", pattern: /\bsk-ant-[A-Za-z0-9_-]{24,200}/g },
-  { kind: "openai-key", pattern: /\bsk-(?:proj|svcacct|admin|or-v1|None)-[A-Za-z0-9_-]{20,200}/g },
-  { kind: "openai-key", pattern: /\bsk-[A-Za-z0-9]{32,64}\b/g },
-  { kind: "google-key", pattern: /\bAIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])/g, isOne: notPrinted },
-  { kind: "google-oauth-secret", pattern: /\bGOCSPX-[0-9A-Za-z_-]{28}(?![0-9A-Za-z_-])/g },
-  { kind: "google-oauth-token", pattern: /\bya29\.[0-9A-Za-z_-]{30,1000}/g },
-  { kind: "github-token", pattern: /\bgh[pousr]_[A-Za-z0-9]{36,255}\b/g },
-  { kind: "github-token", pattern: /\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{40,100}\b/g },
-  { kind: "gitlab-token", pattern: /\bgl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{20,100}/g },
-  { kind: "slack-token", pattern: /\bxox[abeoprs]-[A-Za-z0-9-]{20,250}/g },
-  { kind: "slack-token", pattern: /\bxapp-\d-[A-Z0-9]{8,20}-\d{8,20}-[a-f0-9]{40,100}\b/g },
+  { kind: "private-key", hint: PEM, pattern: pem("(?:[\\s\\\\nr\"'+,]{0,8}[A-Za-z0-9+/=]{16,100}){2,400}") },
+  { kind: "anthropic-key", hint: /sk-ant-/, pattern: /\bsk-ant-[A-Za-z0-9_-]{24,200}/g },
+  {
+    kind: "openai-key",
+    hint: /sk-(?:proj|svcacct|admin|or-v1|None)-/,
+    pattern: /\bsk-(?:proj|svcacct|admin|or-v1|None)-[A-Za-z0-9_-]{20,200}/g,
+  },
+  { kind: "openai-key", hint: /sk-[A-Za-z0-9]{32}/, pattern: /\bsk-[A-Za-z0-9]{32,64}\b/g },
+  {
+    kind: "google-key",
+    hint: /AIza/,
+    pattern: /\bAIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])/g,
+    isOne: notPrinted,
+  },
+  { kind: "google-oauth-secret", hint: /GOCSPX-/, pattern: /\bGOCSPX-[0-9A-Za-z_-]{28}(?![0-9A-Za-z_-])/g },
+  { kind: "google-oauth-token", hint: /ya29\./, pattern: /\bya29\.[0-9A-Za-z_-]{30,1000}/g },
+  { kind: "github-token", hint: /gh[pousr]_/, pattern: /\bgh[pousr]_[A-Za-z0-9]{36,255}\b/g },
+  {
+    kind: "github-token",
+    hint: /github_pat_/,
+    pattern: /\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{40,100}\b/g,
+  },
+  {
+    kind: "gitlab-token",
+    hint: /gl(?:pat|ptt|dt|rt|cbt|soat)-/,
+    pattern: /\bgl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{20,100}/g,
+  },
+  { kind: "slack-token", hint: /xox[abeoprs]-/, pattern: /\bxox[abeoprs]-[A-Za-z0-9-]{20,250}/g },
+  { kind: "slack-token", hint: /xapp-\d/, pattern: /\bxapp-\d-[A-Z0-9]{8,20}-\d{8,20}-[a-f0-9]{40,100}\b/g },
   {
     kind: "slack-webhook",
+    hint: /https:\/\/hooks\.slack\.com\//,
     pattern: /\bhttps:\/\/hooks\.slack\.com\/(?:services|workflows)\/[A-Za-z0-9_/]{20,200}/g,
   },
-  { kind: "aws-key-id", pattern: /\b(?:AKIA|ASIA)[A-Z2-7]{16}\b/g, isOne: notPrinted },
-  { kind: "stripe-key", pattern: /\b(?:[rs]k_(?:live|test)|whsec)_[A-Za-z0-9]{20,250}\b/g },
-  { kind: "npm-token", pattern: /\bnpm_[A-Za-z0-9]{36}\b/g },
-  { kind: "pypi-token", pattern: /\bpypi-AgE[A-Za-z0-9_-]{50,500}/g },
-  { kind: "huggingface-token", pattern: /\bhf_[A-Za-z0-9]{30,40}\b/g },
-  { kind: "sendgrid-key", pattern: /\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g },
-  { kind: "digitalocean-token", pattern: /\bdo[opr]_v1_[a-f0-9]{64}\b/g },
-  { kind: "shopify-token", pattern: /\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b/g },
-  { kind: "azure-storage-key", pattern: /(?<=\bAccountKey=)[A-Za-z0-9+/]{86}==/g },
-  { kind: "telegram-token", pattern: /\b\d{8,10}:AA[0-9A-Za-z_-]{33}(?![0-9A-Za-z_-])/g },
+  { kind: "aws-key-id", hint: /AKIA|ASIA/, pattern: /\b(?:AKIA|ASIA)[A-Z2-7]{16}\b/g, isOne: notPrinted },
+  {
+    kind: "stripe-key",
+    hint: /[rs]k_(?:live|test)_|whsec_/,
+    pattern: /\b(?:[rs]k_(?:live|test)|whsec)_[A-Za-z0-9]{20,250}\b/g,
+  },
+  { kind: "npm-token", hint: /npm_/, pattern: /\bnpm_[A-Za-z0-9]{36}\b/g },
+  { kind: "pypi-token", hint: /pypi-AgE/, pattern: /\bpypi-AgE[A-Za-z0-9_-]{50,500}/g },
+  { kind: "huggingface-token", hint: /hf_/, pattern: /\bhf_[A-Za-z0-9]{30,40}\b/g },
+  {
+    kind: "sendgrid-key",
+    hint: /SG\./,
+    pattern: /\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g,
+  },
+  { kind: "digitalocean-token", hint: /do[opr]_v1_/, pattern: /\bdo[opr]_v1_[a-f0-9]{64}\b/g },
+  { kind: "shopify-token", hint: /shp(?:at|ca|pa|ss)_/, pattern: /\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b/g },
+  { kind: "azure-storage-key", hint: /AccountKey=/, pattern: /(?<=\bAccountKey=)[A-Za-z0-9+/]{86}==/g },
+  { kind: "telegram-token", hint: /\d:AA/, pattern: /\b\d{8,10}:AA[0-9A-Za-z_-]{33}(?![0-9A-Za-z_-])/g },
   {
     kind: "jwt",
+    hint: /eyJ[A-Za-z0-9_-]{10}/,
     pattern: /\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,2000}/g,
     isOne: notPrinted,
   },
   {
     // The address stays: who works with it must know where it points.
     kind: "password",
+    hint: /:\/\/[^\s/:@"'`]{0,100}:[^\s/@"'`]{3}/,
     pattern:
       /(?<=\b[a-z][a-z0-9+.-]{1,20}:\/\/[^\s/:@"'`]{0,100}:)[^\s/@"'`]{3,200}(?=@([^\s/:?#"'`]{1,200}))/gi,
     isOne: (password, host) => !isHarmlessPassword(password, host),
@@ -82,6 +117,10 @@ export const BARE_ASSIGNMENT = new RegExp(
 export const LIKELY_SHAPES: readonly SecretShape[] = [
   {
     kind: "secret-value",
+    hint: new RegExp(
+      `${SECRET_NAME}[\\w-]{0,24}["'\\]\\\\]{0,3}\\s{0,4}(?::=|=>|[:=])\\s{0,4}\\\\?["'\`][^"'\`\\s\\\\]{16}`,
+      "i",
+    ),
     pattern: new RegExp(
       `(?<=${SECRET_NAME}[\\w-]{0,24}["'\\]\\\\]{0,3}\\s{0,4}(?::=|=>|[:=])\\s{0,4}\\\\?["'\`])[^"'\`\\s\\\\]{16,200}(?=\\\\?["'\`])`,
       "gi",
@@ -90,6 +129,7 @@ export const LIKELY_SHAPES: readonly SecretShape[] = [
   },
   {
     kind: "secret-value",
+    hint: new RegExp(`${SECRET_NAME}[\\w.-]{0,24}\\s{0,4}[:=]\\s{0,4}[^\\s"'#;,]{16}`, "i"),
     pattern: new RegExp(
       `(?<=^\\s{0,60}(?:- |export )?[\\w.-]{0,40}${SECRET_NAME}[\\w.-]{0,24}\\s{0,4}[:=]\\s{0,4})[^\\s"'#;,]{16,200}(?=\\s*$)`,
       "gim",
@@ -98,6 +138,7 @@ export const LIKELY_SHAPES: readonly SecretShape[] = [
   },
   {
     kind: "bearer-token",
+    hint: /(?:bearer|basic)\s{1,4}[A-Za-z0-9+/_=.~-]{20}/i,
     pattern: /(?<=\b(?:bearer|basic)\s{1,4})[A-Za-z0-9+/_=.~-]{20,2000}/gi,
     isOne: looksSecret,
   },

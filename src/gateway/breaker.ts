@@ -37,6 +37,13 @@ export interface BreakerParts {
   readonly now: () => number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /**
+   * Until when this process may probe, in ms since the epoch, or `null` when it may not now: where others may, too. Absent:
+   * whenever nobody here does, for `leaseMs`.
+   */
+  readonly lease?: () => number | null;
+  /** It was opened or closed by what happened here; not by `adopt`. */
+  readonly onMove?: () => void;
 }
 
 /**
@@ -69,19 +76,30 @@ export class Breaker {
     return this.#openUntil;
   }
 
+  /** Times that it was opened since it was closed. */
+  get openings(): number {
+    return this.#openings;
+  }
+
+  /** A probe is under way in this process. */
+  get probing(): boolean {
+    return this.state === "half-open" && this.#parts.now() < this.#leaseUntil;
+  }
+
   /** `probe`: the next attempt would be the one probe. */
   get admits(): "yes" | "probe" | "no" {
     const { state } = this;
     if (state === "closed") return "yes";
-    return state === "half-open" && this.#parts.now() >= this.#leaseUntil ? "probe" : "no";
+    return state === "half-open" && !this.probing && this.#lease() !== null ? "probe" : "no";
   }
 
   /** Every attempt enters; the first to enter a half-open breaker takes the lease. */
   enter(): Ticket {
-    const probe = this.admits === "probe";
+    const until = this.admits === "probe" ? this.#lease() : null;
+    const probe = until !== null;
     if (probe) {
       this.#epoch += 1;
-      this.#leaseUntil = this.#parts.now() + this.#parts.settings.leaseMs;
+      this.#leaseUntil = until;
     }
     return { epoch: this.#epoch, probe };
   }
@@ -105,6 +123,19 @@ export class Breaker {
   /** Opens at once and for so long: for what waiting alone seldom heals. */
   trip(ms: number): void {
     this.#open(ms);
+  }
+
+  /** What others have found out. It begins a state of its own: attempts under way say nothing of it. */
+  adopt(of: { readonly openUntil: number | null; readonly openings: number }): void {
+    this.#openings = of.openings;
+    if (of.openUntil === null) return this.#move("closed");
+    this.#openUntil = of.openUntil;
+    this.#move("open");
+  }
+
+  #lease(): number | null {
+    const { lease, now, settings } = this.#parts;
+    return lease === undefined ? now() + settings.leaseMs : lease();
   }
 
   #count(end: "ok" | "bad"): void {
@@ -132,13 +163,15 @@ export class Breaker {
     const { settings, now, random } = this.#parts;
     // Half of the time is certain, the other half is drawn: many processes shall not probe at once.
     const whole = backoffMs(settings.open, this.#openings, 1);
-    this.#openUntil = now() + (ms ?? whole / 2 + (whole / 2) * random());
+    this.#openUntil = Math.ceil(now() + (ms ?? whole / 2 + (whole / 2) * random()));
     this.#move("open");
+    this.#parts.onMove?.();
   }
 
   #close(): void {
     this.#openings = 0;
     this.#move("closed");
+    this.#parts.onMove?.();
   }
 
   #move(to: BreakerState): void {

@@ -45,13 +45,15 @@ export function candidateOf(house: House, target: Target): Candidate {
   const provider = target.entry.provider.name;
   const { model } = target;
   const { traits, price } = house.book.of(provider, model);
+  const health = house.health.of(provider, model);
+  health.consider();
   return {
     target,
     provider,
     model,
     traits,
     price,
-    health: house.health.of(provider, model),
+    health,
     tried: 0,
     notBefore: 0,
     overBudget: null,

@@ -40,8 +40,8 @@ export interface Leg {
   readonly code: string;
   readonly usage: Usage;
   readonly estimated: boolean;
-  /** Resolves when its cost is booked; to `null` where no budget holds. */
-  readonly booked: Promise<CallBudget | null> | null;
+  /** Resolves when its cost is booked; `null` where no budget holds. */
+  readonly booked: Promise<CallBudget> | null;
 }
 
 export interface Landing {

@@ -76,6 +76,7 @@ const UNUSED: ModelHealthView = {
   inFlight: 0,
   concurrencyLimit: null,
   samples: 0,
+  from: null,
 };
 
 /** What the catalogue knows, what is configured and what was used, each once. */

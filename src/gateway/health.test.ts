@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HealthBook, ModelHealth } from "./health.ts";
+import type { ModelHealth } from "./health.ts";
+import { HealthBook } from "./health-book.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { DecayedRatio, LatencyTrack } from "./latency.ts";
 
 function setUp() {
   const time = { now: 1_000_000 };
-  return { time, health: new ModelHealth({ now: () => time.now, random: () => 0.5 }) };
+  return { time, health: new HealthBook({ now: () => time.now, random: () => 0.5 }).of("p", "m") };
 }
 
 const TOKENS = 1_000;

@@ -1,8 +1,10 @@
 import { formatDuration } from "../base/duration.ts";
 import type { ModelHealthView } from "../contracts/model-gateway.ts";
 import type { BlockKind, FaultClass } from "../domain/routing.ts";
+import { expectedTtft, type HealthNews, type SharedHealth, standing } from "../domain/shared-health.ts";
 import { BREAKER, Breaker, type BreakerSettings, type Ticket } from "./breaker.ts";
 import { DecayedRatio, LatencyTrack } from "./latency.ts";
+import { SharedSide } from "./shared-side.ts";
 
 /** Upper ends of the classes of input size, in tokens: a long prompt is not read as fast as a short one. */
 const INPUT_BUCKETS = [2_000, 16_000, 64_000] as const;
@@ -22,8 +24,6 @@ const MAX_RETRY_AFTER_MS = 600_000;
 const UNLIMITED = 1_000;
 const QUARANTINE_MS = 300_000;
 const MAX_QUARANTINE_MS = 3_600_000;
-/** Models remembered; those used longest ago give way. */
-const MAX_MODELS = 500;
 const SAMPLES_FOR_TAIL = 20;
 
 export interface HealthParts {
@@ -41,10 +41,30 @@ export interface AttemptEnd {
   readonly lostAfterMs?: number;
 }
 
-/** The health of one model as seen by this process. */
+/** What carries health to other processes and back. */
+export interface Sharing {
+  /** There is something to tell, or to ask for. */
+  news(): void;
+  /** Until when this process may probe the model, or `null`. */
+  leaseOf(health: ModelHealth): number | null;
+}
+
+/** What one model's health must know of the book it is in. */
+interface Page {
+  readonly provider: string;
+  readonly model: string;
+  readonly sharing: () => Sharing | null;
+}
+
+/** The health of one model as seen by this process, and by others where they share what they see. */
 export class ModelHealth {
+  readonly provider: string;
+  /** `provider/model` */
+  readonly name: string;
   inFlight = 0;
   usedAt = 0;
+  readonly shared = new SharedSide();
+  readonly #sharing: Page["sharing"];
   readonly breaker: Breaker;
   readonly #parts: HealthParts;
   readonly #ttft = new Map<number | "all", LatencyTrack>();
@@ -59,9 +79,84 @@ export class ModelHealth {
   #quarantines = 0;
   #quarantined = false;
 
-  constructor(parts: HealthParts) {
+  constructor(parts: HealthParts, page: Page) {
     this.#parts = parts;
-    this.breaker = new Breaker({ ...parts, settings: parts.breaker ?? BREAKER });
+    this.provider = page.provider;
+    this.name = `${page.provider}/${page.model}`;
+    this.#sharing = page.sharing;
+    const settings = parts.breaker ?? BREAKER;
+    this.breaker = new Breaker({
+      ...parts,
+      settings,
+      lease: () => {
+        const sharing = page.sharing();
+        return sharing === null ? parts.now() + settings.leaseMs : sharing.leaseOf(this);
+      },
+      onMove: () => {
+        this.shared.moved();
+        page.sharing()?.news();
+      },
+    });
+  }
+
+  /** A call has it among its candidates: where it may not be probed from here, the right to is asked for. */
+  consider(): void {
+    const { breaker, shared } = this;
+    if (breaker.state !== "half-open" || breaker.admits !== "no" || breaker.probing) return;
+    shared.wantedAt = this.#parts.now();
+    this.#sharing()?.news();
+  }
+
+  /** What others have not been told. It counts as told from now on. */
+  news(now: number, ttftEveryMs: number): HealthNews | null {
+    const { state, openUntil, openings } = this.breaker;
+    return this.shared.take({
+      breaker: {
+        openUntil: state === "closed" ? null : openUntil,
+        openings: this.#quarantined ? this.#quarantines : openings,
+        quarantined: this.#quarantined,
+      },
+      limitedUntil: this.#limitedUntil,
+      ttftMs: this.#ttft.get("all")?.estimate(now) ?? null,
+      now,
+      ttftEveryMs,
+    });
+  }
+
+  /** What others say, or what was written of us. What happened here and was not told them goes before it. */
+  adopt(row: SharedHealth, of: { readonly own: boolean } = { own: false }): void {
+    const { shared, breaker } = this;
+    const now = this.#parts.now();
+    const limit = Math.min(row.limitedUntil, now + MAX_RETRY_AFTER_MS);
+    if (limit > this.#limitedUntil) {
+      this.#limitedUntil = limit;
+      shared.limitFrom = row.by;
+    }
+    if (row.ttftMs !== null) shared.ttft = { ms: row.ttftMs, at: row.ttftAt, by: row.by };
+    if (of.own) shared.wrote(row);
+    if (shared.untold) return;
+    const isOpen = standing(row, now) !== "closed";
+    // Of a phase that is known only its end is news: that nobody has asked for it in so long.
+    const isKnown =
+      row.phase === shared.phase || (of.own && !(isOpen && (row.openUntil ?? 0) > breaker.openUntil));
+    const isLost = row.phase < shared.phase;
+    shared.phase = row.phase;
+    if (isKnown && (isOpen || breaker.state !== "half-open")) return;
+    // The board has forgotten it, not the provider: it is told again.
+    if (isLost && breaker.state !== "closed") return shared.moved();
+    if (isOpen || breaker.state !== "closed") this.#move(row, { isOpen, own: of.own });
+  }
+
+  #move(row: SharedHealth, { isOpen, own }: { readonly isOpen: boolean; readonly own: boolean }): void {
+    const { openUntil, openings, quarantined, by } = row;
+    this.#quarantined = isOpen && quarantined;
+    this.#quarantines = this.#quarantined ? openings : 0;
+    this.breaker.adopt({
+      openUntil: isOpen ? openUntil : null,
+      openings: isOpen && !quarantined ? openings : 0,
+    });
+    this.shared.breakerFrom = own ? null : by;
+    if (!isOpen) this.shared.wantedAt = null;
   }
 
   start(): Ticket {
@@ -74,6 +169,7 @@ export class ModelHealth {
   firstToken(ticket: Ticket, ms: number, inputTokens: number): void {
     const now = this.#parts.now();
     if (ticket.probe) this.#passed(ticket);
+    this.shared.sampled();
     track(this.#ttft, "all").observe(ms, now);
     track(this.#ttft, bucketOf(inputTokens)).observe(ms, now);
   }
@@ -128,7 +224,12 @@ export class ModelHealth {
   #limited(ticket: Ticket, retryAfterMs: number | undefined, now: number): void {
     this.breaker.leave(ticket, "neutral");
     if (retryAfterMs !== undefined) {
-      this.#limitedUntil = Math.max(this.#limitedUntil, now + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
+      const until = Math.ceil(now + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
+      if (until > this.#limitedUntil) {
+        this.#limitedUntil = until;
+        this.shared.limited();
+        this.#sharing()?.news();
+      }
     }
     if (now - this.#cutAt < CUT_DEBOUNCE_MS) return;
     this.#cutAt = now;
@@ -140,16 +241,16 @@ export class ModelHealth {
   #quarantine(): void {
     if (this.#quarantined && this.breaker.state === "open") return;
     this.#quarantined = true;
-    this.breaker.trip(Math.min(MAX_QUARANTINE_MS, QUARANTINE_MS * 2 ** this.#quarantines));
     this.#quarantines += 1;
+    this.breaker.trip(Math.min(MAX_QUARANTINE_MS, QUARANTINE_MS * 2 ** (this.#quarantines - 1)));
   }
 
   get blocked(): { readonly kind: BlockKind; readonly detail: string } | null {
     const now = this.#parts.now();
     if (this.breaker.admits === "no") {
       const { state, openUntil } = this.breaker;
-      const detail =
-        state === "open" ? `next probe in ${formatDuration(openUntil - now)}` : "a probe is under way";
+      const wait = this.breaker.probing ? "a probe is under way" : "to be probed, by one process at a time";
+      const detail = state === "open" ? `next probe in ${formatDuration(openUntil - now)}` : wait;
       return { kind: this.#quarantined ? "quarantined" : "open", detail };
     }
     if (now < this.#limitedUntil) {
@@ -177,7 +278,13 @@ export class ModelHealth {
   }
 
   ttftMs(inputTokens: number): number {
-    return this.#ttftTrack(inputTokens)?.estimate(this.#parts.now()) ?? UNKNOWN_TTFT_MS;
+    const now = this.#parts.now();
+    const track = this.#ttftTrack(inputTokens);
+    const own = track?.estimate(now) ?? null;
+    const { ttft } = this.shared;
+    if (ttft === null) return own ?? UNKNOWN_TTFT_MS;
+    const mine = own === null || track === undefined ? null : { ms: own, at: track.at };
+    return expectedTtft({ own: mine, shared: ttft, now }) ?? UNKNOWN_TTFT_MS;
   }
 
   /** `null` before there are samples enough to speak of a tail. */
@@ -197,14 +304,22 @@ export class ModelHealth {
     return {
       state: this.blocked?.kind ?? (this.probe ? "probing" : (whole?.count ?? 0) === 0 ? "unused" : "ok"),
       detail: this.blocked?.detail ?? "",
-      ttftMs: rounded(whole?.estimate(now)),
+      ttftMs: rounded(whole?.estimate(now) ?? this.shared.ttft?.ms),
       ttftP95Ms: rounded(whole?.p95(1)),
       gapMs: rounded(this.#gap.get("all")?.estimate(now)),
       errorRate: Math.round(this.errorRate * 1_000) / 1_000,
       inFlight: this.inFlight,
       concurrencyLimit: this.#limit >= UNLIMITED ? null : this.#limit,
       samples: whole?.count ?? 0,
+      from: this.#from(whole?.count ?? 0),
     };
+  }
+
+  #from(samples: number): string | null {
+    const { shared } = this;
+    if (this.blocked?.kind === "limited") return shared.limitFrom;
+    if (this.breaker.state !== "closed") return shared.breakerFrom;
+    return samples === 0 ? (shared.ttft?.by ?? null) : null;
   }
 
   #ttftTrack(inputTokens: number): LatencyTrack | undefined {
@@ -223,39 +338,4 @@ function track(tracks: Map<number | "all", LatencyTrack>, key: number | "all"): 
 
 function bucketOf(inputTokens: number): number {
   return INPUT_BUCKETS.find((end) => inputTokens <= end) ?? Number.POSITIVE_INFINITY;
-}
-
-/** Health by `provider/model`, bounded. */
-export class HealthBook {
-  readonly #parts: HealthParts;
-  readonly #models = new Map<string, ModelHealth>();
-
-  constructor(parts: HealthParts) {
-    this.#parts = parts;
-  }
-
-  of(provider: string, model: string): ModelHealth {
-    const key = `${provider}/${model}`;
-    const known = this.#models.get(key);
-    if (known !== undefined) return known;
-    if (this.#models.size >= MAX_MODELS) this.#forgetOne();
-    const made = new ModelHealth(this.#parts);
-    this.#models.set(key, made);
-    return made;
-  }
-
-  /** Of a model that was used before; `null` for any other. */
-  known(provider: string, model: string): ModelHealth | null {
-    return this.#models.get(`${provider}/${model}`) ?? null;
-  }
-
-  get names(): readonly string[] {
-    return [...this.#models.keys()];
-  }
-
-  #forgetOne(): void {
-    const idle = [...this.#models].filter(([, health]) => health.inFlight === 0);
-    const oldest = idle.toSorted(([, a], [, b]) => a.usedAt - b.usedAt)[0];
-    if (oldest !== undefined) this.#models.delete(oldest[0]);
-  }
 }

@@ -1,6 +1,7 @@
 import type { Backoff } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { PriceSource } from "../contracts/price-source.ts";
+import type { Result } from "../domain/errors.ts";
 import { createRedactor, type Redactor } from "../domain/redact.ts";
 import {
   type PolicyName,
@@ -12,10 +13,10 @@ import {
 import { ModelBook } from "./book.ts";
 import { CATALOGUE, type Catalogue, laidOver } from "./catalogue.ts";
 import { Censor } from "./censor.ts";
-import { HealthBook } from "./health.ts";
+import { HealthBook } from "./health-book.ts";
 import { HedgeBudget } from "./hedge.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
-import type { RoutingTable } from "./route.ts";
+import { type RoutingTable, resolveTargets, type Target } from "./route.ts";
 import type { SpendDesk } from "./spend.ts";
 
 /** How hard one call is tried before its failure is the answer. */
@@ -78,6 +79,8 @@ export interface GatewayOptions extends RoutingTable {
   readonly redactor?: Redactor;
   /** Laid over the built-in catalogue, model by model. */
   readonly catalogue?: Catalogue;
+  /** Where health is kept, for somebody who shares it; of its own when absent. */
+  readonly health?: HealthBook;
 }
 
 /** What a call is judged by. Replaced as a whole when settings change; health and hedge budget are handed on. */
@@ -90,13 +93,20 @@ export interface House {
   readonly catalogue: Catalogue;
   readonly health: HealthBook;
   readonly hedges: HedgeBudget;
+  /** What `use` and stages were found to mean. */
+  readonly targets: Map<string, Result<readonly Target[]>>;
 }
+
+/** Names that are remembered; they come from requests, so beyond that all are read anew. */
+const MAX_TARGETS = 1_000;
 
 export function buildHouse(options: GatewayOptions, before?: House): House {
   const { clock, random } = options;
   const now = () => clock.now();
   const catalogue = laidOver(CATALOGUE, options.catalogue ?? {});
   const prices = { ...PRICES, ...options.prices };
+  const health = before?.health ?? options.health ?? new HealthBook({ now, random });
+  health.useAccounts(new Map(options.providers.map((one) => [one.provider.name, one.account ?? ""])));
   return {
     options,
     policy: { ...DEFAULT_CALL_POLICY, ...options.policy },
@@ -104,9 +114,25 @@ export function buildHouse(options: GatewayOptions, before?: House): House {
     book: new ModelBook({ catalogue, prices, source: options.priceSource, now }),
     censor: new Censor(options.redactor ?? createRedactor([])),
     catalogue,
-    health: before?.health ?? new HealthBook({ now, random }),
+    health,
     hedges: before?.hedges ?? new HedgeBudget(),
+    targets: new Map(),
   };
+}
+
+/** As `resolveTargets`, but each list of names is taken apart once. */
+export function targetsOf(
+  { options, targets }: House,
+  use: string | undefined,
+  stage: string,
+): Result<readonly Target[]> {
+  const key = use === undefined ? `stage ${stage}` : `use ${use}`;
+  const known = targets.get(key);
+  if (known !== undefined) return known;
+  if (targets.size >= MAX_TARGETS) targets.clear();
+  const made = resolveTargets(options, use, stage);
+  targets.set(key, made);
+  return made;
 }
 
 /** The house as it is for a tenant's call. */

@@ -35,6 +35,11 @@ export class LatencyTrack {
     this.count += 1;
   }
 
+  /** Of the last sample. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** ms; `null` before the first sample. */
   estimate(now: number): number | null {
     return this.count === 0 ? null : Math.exp(this.#level(now));

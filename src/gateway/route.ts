@@ -9,6 +9,8 @@ export interface ProviderEntry {
   readonly defaultModel?: string;
   /** Never chosen unless a request, a stage or the configured default names it: the scripted model. */
   readonly onlyWhenNamed?: boolean;
+  /** Differs where key or address do, and says nothing of them: what is known of a model's health holds for one account. */
+  readonly account?: string;
 }
 
 export interface RoutingTable {

@@ -14,7 +14,13 @@ import {
 import { type Failure, FailureError, failure } from "../domain/errors.ts";
 import type { Usage } from "../domain/message.ts";
 import { formatUsd } from "../domain/money.ts";
-import { type SoftCap, type SpendAnswer, type SpendSubject, subjectOf } from "../domain/spend.ts";
+import {
+  type SoftCap,
+  type SpendAnswer,
+  type SpendOp,
+  type SpendSubject,
+  subjectOf,
+} from "../domain/spend.ts";
 import { type CallSize, Estimates, priced } from "./estimate.ts";
 import { costMicros } from "./prices.ts";
 import { SpendQueue, type SpendQueueParts } from "./spend-queue.ts";
@@ -96,7 +102,7 @@ export class SpendDesk {
     if (attempt.price === null && capped && unknownPrice === "deny") {
       return { ok: false, failure: priceUnknown(attempt, allowances) };
     }
-    if (basis === "p95") await this.#recall(attempt);
+    if (basis === "p95" && !this.estimates.knows(attempt)) await this.#recall(attempt);
     const estimate = this.estimates.of(attempt, attempt.size, basis);
     const micros = estimate?.micros ?? 0;
     let answer: SpendAnswer;
@@ -125,7 +131,6 @@ export class SpendDesk {
 
   /** Once for each model and stage: what earlier processes learnt of how long answers are. */
   async #recall(call: Pick<Attempt, "model" | "stage">): Promise<void> {
-    if (this.estimates.knows(call)) return;
     const { model, stage } = call;
     try {
       const outputs = await this.#parts.ledger.outputs({ model, stage, limit: RECALLED });
@@ -186,8 +191,8 @@ export class Hold {
     void this.#renew(priced(price, input, this.#outputTokens));
   }
 
-  /** Its end, whatever it was; resolves when it is booked. What nobody has a budget for is booked in passing. */
-  async settle(spent: Spent): Promise<CallBudget | null> {
+  /** Its end, whatever it was; resolves when it is booked. What nobody has a budget for is booked in passing: `null`. */
+  settle(spent: Spent): Promise<CallBudget> | null {
     this.#ended = true;
     this.#cancelTimer();
     const { id, subject, allowances, attempt } = this.#of;
@@ -196,20 +201,15 @@ export class Hold {
     const input = spent.usage.input + spent.usage.cacheRead + spent.usage.cacheWrite;
     if (!spent.estimated && output > 0) this.#desk.estimates.observe(attempt, attempt.size, spent.usage);
     const unpriced = attempt.price === null && input + output > 0;
-    const op = {
-      kind: "settle",
-      id,
-      subject,
-      allowances,
-      micros,
-      estimated: spent.estimated,
-      unpriced,
-      tokens: { input, output },
-    } as const;
-    if (allowances.length === 0) {
-      if (input + output > 0) this.#desk.queue.tell(op);
-      return null;
-    }
+    const { estimated } = spent;
+    const tokens = { input, output };
+    const op = { kind: "settle", id, subject, allowances, micros, estimated, unpriced, tokens } as const;
+    if (allowances.length > 0) return this.#book(op);
+    if (input + output > 0) this.#desk.queue.tell(op);
+    return null;
+  }
+
+  async #book(op: Extract<SpendOp, { kind: "settle" }>): Promise<CallBudget> {
     let answer: SpendAnswer | null = null;
     try {
       answer = await this.#desk.queue.ask(op);
@@ -220,12 +220,12 @@ export class Hold {
     const ended = answer?.kind === "settled" ? answer : null;
     return {
       reserved: this.#reserved,
-      settled: micros,
-      estimated: spent.estimated,
-      scopes: allowances.map(describeAllowance),
+      settled: op.micros,
+      estimated: op.estimated,
+      scopes: op.allowances.map(describeAllowance),
       ...(ended !== null && ended.warnings.length > 0 && { warnings: ended.warnings.map(describeWarning) }),
       ...(ended?.late === true && { late: true as const }),
-      ...(unpriced && { unpriced: true as const }),
+      ...(op.unpriced && { unpriced: true as const }),
     };
   }
 

@@ -110,6 +110,7 @@ function presentModelHealth(health: ModelHealthView): api.ModelList["models"][nu
     in_flight: health.inFlight,
     concurrency_limit: health.concurrencyLimit,
     samples: health.samples,
+    from: health.from,
   };
 }
 

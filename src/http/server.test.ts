@@ -418,6 +418,7 @@ describe("agents, providers, health", () => {
             in_flight: 1,
             concurrency_limit: 8,
             samples: 12,
+            from: "wrk_other",
           },
         },
       ],

@@ -21,6 +21,7 @@ import type { Expressions, Workflow } from "../domain/workflow.ts";
 import type { Desk } from "./admission/desk.ts";
 import type { Steering } from "./fleet/steering.ts";
 import type { IntentJudge } from "./intake/judge.ts";
+import type { RunViews } from "./runs/run-views.ts";
 
 /** Something that must be in order before work is sent here. */
 export interface Probe {
@@ -57,6 +58,8 @@ export interface Parts {
     /** As they hold now. */
     readonly settings: () => BudgetSettings;
   };
+  /** What was folded of long journals; without it each look folds all of it. */
+  readonly views?: RunViews;
   /** Keeps secrets out of events that are shown; without one they are shown as they are. */
   readonly redactor?: Redactor;
   /** Decides between close candidates of a free request; absent unless a model was configured for that. */

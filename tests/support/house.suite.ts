@@ -35,6 +35,7 @@ const USED = {
   inFlight: 1,
   concurrencyLimit: 8,
   samples: 12,
+  from: "wrk_other",
 } as const;
 
 export const sha256 = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");

@@ -208,6 +208,7 @@ export async function emptyDatabase(url: string): Promise<void> {
       "spend_account",
       "member",
       "leader",
+      "model_health",
       "parked",
       "run_slot",
       "slot",

@@ -36,6 +36,7 @@ function models({ common, terminal, options }: Call<Options>): Promise<number> {
 function listText(shown: readonly Model[]): string {
   const rows = shown.map((one) => {
     const { health, price, context_tokens: context } = one;
+    const from = health.from === null ? "" : `says ${health.from}`;
     return [
       `${one.provider}/${one.model}`,
       String(one.quality),
@@ -43,7 +44,10 @@ function listText(shown: readonly Model[]): string {
       price === null ? "unknown" : `${price.input / MICROS} / ${price.output / MICROS}`,
       health.state,
       health.ttft_ms === null ? "" : `${health.ttft_ms}ms`,
-      oneLine([one.stages.join(", "), health.detail].filter((text) => text !== "").join("; "), TEXT_WIDTH),
+      oneLine(
+        [one.stages.join(", "), health.detail, from].filter((text) => text !== "").join("; "),
+        TEXT_WIDTH,
+      ),
     ];
   });
   return table([["MODEL", "TIER", "WINDOW", "$/M IN / OUT", "STATE", "TTFT", "STAGES"], ...rows]);

@@ -46,11 +46,15 @@ function agentSection(endings: readonly AgentEnding[]): string[] {
   });
 }
 
+function nameOf({ path, from }: ChangedFile): string {
+  return from === undefined ? path : `${from} → ${path}`;
+}
+
 function fileSection(files: readonly ChangedFile[]): string[] {
   if (files.length === 0) return ["## Changes\n\nNo file was changed."];
   const rows = files
     .slice(0, MAX_ROWS)
-    .map((file) => `| ${cell(file.path)} | ${file.status} | +${file.insertions} | -${file.deletions} |`);
+    .map((file) => `| ${cell(nameOf(file))} | ${file.status} | +${file.insertions} | -${file.deletions} |`);
   const more = files.length > MAX_ROWS ? `\n\nand ${files.length - MAX_ROWS} more` : "";
   return [`## Changes\n\n| file | | | |\n|---|---|--:|--:|\n${rows.join("\n")}${more}`];
 }

@@ -125,7 +125,7 @@ export const ModelHealthSchema = z
     state: z
       .enum(["ok", "unused", "probing", "full", "limited", "open", "quarantined"])
       .describe(
-        "As this server sees it from its own calls; `open`, `quarantined`: calls go elsewhere for now.",
+        "As this server sees it from its own calls, and from those of others that share what they see; `open`, `quarantined`: calls go elsewhere for now.",
       ),
     detail: z.string(),
     ttft_ms: z.number().nullable().describe("Expected time to the first token."),
@@ -136,7 +136,11 @@ export const ModelHealthSchema = z
     concurrency_limit: count()
       .nullable()
       .describe("Calls at a time, learnt from rate limits; null when none was met."),
-    samples: count(),
+    samples: count().describe("Of this server's own calls."),
+    from: z
+      .string()
+      .nullable()
+      .describe("The process that this server has the state from; null when it found out itself."),
   })
   .meta({ id: "ModelHealth" });
 

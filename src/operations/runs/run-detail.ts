@@ -17,19 +17,21 @@ export interface RunDetail {
 
 /** A run with everything that its journal tells: steps, waits, approvals, artifacts, usage, progress. */
 export function runDetail(
-  parts: Pick<Parts, "reader" | "workflows" | "clock" | "redactor" | "spend">,
+  parts: Pick<Parts, "reader" | "workflows" | "clock" | "redactor" | "spend" | "views">,
   id: string,
 ): Promise<Result<RunDetail>> {
   return asResult(async () => {
     const run = await findRun(parts, id);
     if (!run.ok) return run;
     const stored = await parts.workflows.byHash(run.value.workflowHash);
-    const state = startView(stored?.workflow.steps.map((step) => step.id) ?? []);
-    for await (const facts of readJournal(parts, id)) growView(state, facts);
+    const steps = () => stored?.workflow.steps.map((step) => step.id) ?? [];
+    const state = parts.views?.take(run.value, steps) ?? startView(steps());
+    for await (const facts of readJournal(parts, id, state.lastSeq)) growView(state, facts);
     const usualMs = hasRunEnded(run.value.status) ? null : await usualTime(parts, run.value.workflow);
     const view = showView(state, parts.clock.now(), usualMs);
     if (view === null) return unknownRun(id);
     const budget = await runBudget(parts, id, view.request);
+    parts.views?.giveBack(id, state);
     return ok(shown(parts, { run: run.value, view, budget }));
   });
 }

@@ -14,11 +14,13 @@ import { Collector } from "./collect.ts";
 import { type Dialect, NOTHING_SEEN, type WireView } from "./dialect.ts";
 import { toCallOptions } from "./prompt.ts";
 import { keepPieces } from "./provider-data.ts";
+import type { SdkModels } from "./sdk-models.ts";
 import { openWire, type Wire, type WireLimits } from "./wire.ts";
 
 export interface Surroundings {
   readonly clock: Clock;
   readonly limits: WireLimits;
+  readonly models: SdkModels;
 }
 
 /** One call as it unfolds. */
@@ -48,7 +50,10 @@ export async function generate(
   const { request, options } = call;
   const refused = dialect.refuse?.(request) ?? null;
   if (refused !== null) return { ok: false, failure: refused };
-  const { clock } = around;
+  const { clock, models } = around;
+  // Ends the request: the caller's abort, or silence on the wire. Followed by hand, as AbortSignal.any is dear.
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(options.signal.reason);
   const observe = (event: JsonObject) => {
     course.events += 1;
     course.view = dialect.observe(course.view, event);
@@ -61,6 +66,7 @@ export async function generate(
     startedAt: clock.now(),
     wire: openWire({
       clock,
+      stop,
       limits: around.limits,
       name: dialect.name,
       body: dialect.body,
@@ -73,12 +79,14 @@ export async function generate(
   };
   try {
     options.signal.throwIfAborted();
-    const model = await dialect.model(request.model, course.wire.fetch);
-    const { stream } = await model.doStream(toCallOptions(dialect, request, options.signal));
+    options.signal.addEventListener("abort", onAbort, { once: true });
+    const model = await models.of(request.model, stop.signal, course.wire);
+    const { stream } = await model.doStream(toCallOptions(dialect, request, stop.signal));
     await drain(course, stream, dialect.lines === true ? () => {} : observe);
   } catch (error) {
     course.thrown = error;
   } finally {
+    options.signal.removeEventListener("abort", onAbort);
     course.wire.close();
   }
   return verdict(course);

@@ -4,6 +4,7 @@ import type { ModelProvider } from "../../../contracts/model-provider.ts";
 import { classifyThrown } from "./classify.ts";
 import type { Dialect } from "./dialect.ts";
 import { generate } from "./generate.ts";
+import { SdkModels } from "./sdk-models.ts";
 import { DEFAULT_WIRE_LIMITS, type WireLimits } from "./wire.ts";
 
 const LIST_TIMEOUT_MS = 5_000;
@@ -19,6 +20,7 @@ export function aiSdkProvider(dialect: Dialect, dependencies: AiSdkDependencies)
   const around = {
     clock: dependencies.clock,
     limits: { ...DEFAULT_WIRE_LIMITS, ...dependencies.limits },
+    models: new SdkModels(dialect),
   };
   return {
     name: dialect.name,

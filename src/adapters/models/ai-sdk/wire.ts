@@ -33,6 +33,8 @@ export interface Wire {
 
 interface WireOptions {
   readonly clock: Clock;
+  /** Aborted when the wire has been silent for too long; its signal ends the request. */
+  readonly stop: AbortController;
   readonly limits: WireLimits;
   readonly name: string;
   readonly body: ((body: JsonObject) => JsonObject) | undefined;
@@ -41,23 +43,20 @@ interface WireOptions {
 }
 
 export function openWire(options: WireOptions): Wire {
-  const stalled = new AbortController();
-  const seen = { failure: null as Failure | null, responded: false, head: "", closed: false };
-  let cancelTimer = () => {};
-  const watch = (ms: number, what: string) => {
-    cancelTimer();
-    if (seen.closed) return;
-    cancelTimer = options.clock.after(ms, () => {
-      seen.failure ??= failure(
-        "model_timeout",
-        `${options.name} ${what} for ${formatDuration(ms)}; the call was ended`,
-      );
-      stalled.abort();
-    });
-  };
+  const seen = { failure: null as Failure | null, responded: false, head: "", bytes: false };
+  const silence = watchSilence(options.clock, (ms) => {
+    const what = seen.bytes ? "sent nothing more" : "did not begin to answer";
+    seen.failure ??= failure(
+      "model_timeout",
+      `${options.name} ${what} for ${formatDuration(ms)}; the call was ended`,
+    );
+    options.stop.abort();
+  });
   const decoder = new TextDecoder();
   const onBytes = (bytes: Uint8Array) => {
-    watch(options.limits.idleMs, "sent nothing more");
+    if (seen.bytes) silence.heard();
+    else silence.watch(options.limits.idleMs);
+    seen.bytes = true;
     if (seen.head.length < HEAD_CHARS) {
       seen.head = (seen.head + decoder.decode(bytes, { stream: true })).slice(0, HEAD_CHARS);
     }
@@ -66,23 +65,21 @@ export function openWire(options: WireOptions): Wire {
     seen.failure ??= why;
   };
   const guarded: typeof globalThis.fetch = async (input, init) => {
-    watch(options.limits.firstByteMs, "did not begin to answer");
-    const signal = init?.signal ? AbortSignal.any([init.signal, stalled.signal]) : stalled.signal;
+    silence.watch(options.limits.firstByteMs);
     // No API answers with a redirect, and where it leads nobody shall be sent a key.
     const request = {
       ...init,
       ...changedBody(options.body, init?.body),
       redirect: "manual" as const,
-      signal,
+      signal: options.stop.signal,
     };
     const response = await fetch(input, request);
     seen.responded = true;
     if (response.status >= 300 && response.status < 400) fail(redirected(options.name, response));
     if (response.body === null) return response;
-    const tapped = response.body.pipeThrough(tap(onBytes));
+    const heard = tapped(response.body, onBytes);
     const { onLine } = options;
-    const body =
-      onLine && response.ok ? tapped.pipeThrough(checkLines({ ...options, onLine, fail })) : tapped;
+    const body = onLine && response.ok ? heard.pipeThrough(checkLines({ ...options, onLine, fail })) : heard;
     return new Response(body, {
       status: response.status,
       statusText: response.statusText,
@@ -94,10 +91,7 @@ export function openWire(options: WireOptions): Wire {
     failure: () => seen.failure,
     responded: () => seen.responded,
     head: () => seen.head,
-    close: () => {
-      seen.closed = true;
-      cancelTimer();
-    },
+    close: silence.close,
   };
 }
 
@@ -114,13 +108,59 @@ function changedBody(change: WireOptions["body"], body: unknown): { readonly bod
   return isJsonObject(parsed) ? { body: JSON.stringify(change(parsed)) } : {};
 }
 
-function tap(onBytes: (bytes: Uint8Array) => void): TransformStream<Uint8Array, Uint8Array> {
-  return new TransformStream({
-    transform: (bytes, controller) => {
-      onBytes(bytes);
-      controller.enqueue(bytes);
+/** One timer for all bytes, not one for each: it looks when the last ones came. */
+function watchSilence(clock: Clock, onSilent: (ms: number) => void) {
+  let limit = 0;
+  let last = 0;
+  let heardSince = false;
+  let closed = false;
+  let cancel = () => {};
+  const look = (): void => {
+    if (!heardSince) return onSilent(limit);
+    heardSince = false;
+    const left = limit - (clock.now() - last);
+    // Anything else was a wall clock that was set, and that ends no answer.
+    cancel = clock.after(left > 0 && left <= limit ? left : limit, look);
+  };
+  const heard = () => {
+    heardSince = true;
+    last = clock.now();
+  };
+  return {
+    /** From now on, so many ms of silence are too many. */
+    watch: (ms: number) => {
+      cancel();
+      if (closed) return;
+      limit = ms;
+      heard();
+      look();
     },
-  });
+    heard,
+    close: () => {
+      closed = true;
+      cancel();
+    },
+  };
+}
+
+/** The same bytes. By hand, not by a TransformStream: that queues and wakes twice for every piece of every answer. */
+function tapped(
+  body: ReadableStream<Uint8Array>,
+  onBytes: (bytes: Uint8Array) => void,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const { done, value } = await reader.read();
+        if (done) return controller.close();
+        onBytes(value);
+        controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 /** Passes on whole lines that hold a JSON object; the first that does not, or that says `error`, ends the stream. */

@@ -279,6 +279,7 @@ export const LEFT_BEHIND: Readonly<Record<string, string>> = {
   rate: "counts of the last minutes, which a new database begins anew",
   live_watch: "who reads at this moment",
   live_event: "seen now or never",
+  model_health: "of the last minutes, and of these processes",
   moving: "the progress of a copy into this database",
 };
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
+import type { HealthBoard } from "../../../contracts/health-board.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RateLimitStore } from "../../../contracts/rate-limit-store.ts";
@@ -12,6 +13,7 @@ import type { MigrateMode } from "../sql/migrations.ts";
 import { CONNECTIONS, openConnections } from "./connections.ts";
 import { storeFailure } from "./failures.ts";
 import { createFleet } from "./fleet.ts";
+import { createHealthBoard } from "./health-board.ts";
 import { Hints } from "./hints.ts";
 import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
@@ -19,6 +21,7 @@ import { migrate } from "./migrate.ts";
 import { createPostgresRates } from "./rates.ts";
 import { createRunReader } from "./reader.ts";
 import { createScheduleStore } from "./schedules.ts";
+import { Session } from "./session.ts";
 import { createSpendLedger } from "./spend.ts";
 import { createRunStore, type PostgresRunStore, type StoreOptions } from "./store.ts";
 import { createWorkflowStore } from "./workflows.ts";
@@ -45,6 +48,7 @@ export interface PostgresStore {
   readonly workflows: WorkflowStore;
   readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
+  readonly health: HealthBoard;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
@@ -59,6 +63,9 @@ export interface PostgresStore {
 const STALL_NOTICE_MS = 2_000;
 const BEAT_ANSWER_MS = 3_000;
 const PATIENCE_MS = 5_000;
+/** For what calls do not wait for, and what is old in a second. */
+const HEALTH_PATIENCE_MS = 1_000;
+const HEALTH_ANSWER_MS = 2_000;
 
 const warnOfBeat = (worker: string, message: string): void =>
   process.emitWarning(`worker ${worker} could not beat and tries again: ${message}`, "BeatWarning");
@@ -78,6 +85,13 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     connections: options.connections ?? CONNECTIONS.usual,
   });
   const { doors, reads } = sessions;
+  // One more where models' health is shared: what is told there may not wait as long as the rest.
+  const news = new Session({
+    url,
+    name: "health",
+    patienceMs: HEALTH_PATIENCE_MS,
+    answerMs: HEALTH_ANSWER_MS,
+  });
   const hints = new Hints({ url, session: reads.session, onPolling: options.onPolling ?? warnOfPolling });
   const store = createRunStore(sessions, hints, {
     url,
@@ -108,6 +122,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     workflows: createWorkflowStore(doors, reads),
     schedules: createScheduleStore(doors, reads),
     live: createLiveRelay(sessions.live, reads),
+    health: createHealthBoard(news, now),
     spend: createSpendLedger({
       session: sessions.spend,
       reads,
@@ -118,7 +133,7 @@ export async function openPostgresStore(options: OpenPostgres): Promise<Postgres
     rates: createPostgresRates(sessions.rates, clock),
     wakeUp: () => hints.mode,
     async close() {
-      await Promise.all([leaders.close(), store.close()]);
+      await Promise.all([leaders.close(), news.close(), store.close()]);
       await sessions.closeRest();
     },
   };

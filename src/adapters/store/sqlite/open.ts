@@ -1,5 +1,6 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { Fleet } from "../../../contracts/fleet.ts";
+import type { HealthBoard } from "../../../contracts/health-board.ts";
 import type { Leaders } from "../../../contracts/leader.ts";
 import type { LiveRelay } from "../../../contracts/live.ts";
 import type { RunReader } from "../../../contracts/run-store.ts";
@@ -11,6 +12,7 @@ import { LIMITS } from "../../../domain/limits.ts";
 import type { MigrateMode } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { createFleet } from "./fleet.ts";
+import { createHealthBoard } from "./health-board.ts";
 import { createLeaders } from "./leaders.ts";
 import { createLiveRelay } from "./live.ts";
 import { migrate } from "./migrate.ts";
@@ -39,6 +41,7 @@ export interface SqliteStore {
   readonly workflows: WorkflowStore;
   readonly schedules: ScheduleStore;
   readonly live: LiveRelay;
+  readonly health: HealthBoard;
   readonly spend: SpendLedger;
   readonly fleet: Fleet;
   readonly leaders: Leaders;
@@ -80,9 +83,11 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
     const now = () => (options.beats === "none" ? clock.now() : null);
     const ticks = options.ticks ?? (() => performance.now());
     const reading = read;
+    const health = createHealthBoard(path, now);
     const close = async (): Promise<void> => {
       // The writer goes last: only a connection that may write folds the log into the file and takes it away.
       reading.close();
+      health.close();
       await store.close();
     };
     return {
@@ -91,6 +96,7 @@ export async function openSqliteStore(options: OpenSqlite): Promise<SqliteStore>
       workflows: createWorkflowStore(write, read),
       schedules: createScheduleStore(write, read),
       live: createLiveRelay(write, read, () => clock.now()),
+      health,
       spend: createSpendLedger(write, read, clock),
       fleet: createFleet(write, writer, now),
       leaders: createLeaders(write, writer, { now, ticks }),

@@ -26,6 +26,7 @@ import {
 import type { Connection } from "./connection.ts";
 import { storeFailure } from "./failures.ts";
 
+const SPEND_NAMES = SPEND_COLUMNS.split(",").map((name) => name.trim() as keyof SpendRow);
 const ACCOUNT_COLUMNS = "key, committed, held, presumed, risk, warned";
 const SUMS = sumsSql((flag) => `${flag} = 1`);
 
@@ -64,17 +65,16 @@ function writing(write: Connection) {
     for (const id of touched.entries) {
       const one = entries.get(id);
       if (one === undefined) continue;
-      const row = Object.values(orderedRow(fromEntry(one)));
-      saveEntry(...row.map((value) => (typeof value === "boolean" ? Number(value) : value)));
+      const row = fromEntry(one);
+      saveEntry(
+        ...SPEND_NAMES.map((name) => {
+          const value = row[name];
+          return typeof value === "boolean" ? Number(value) : value;
+        }),
+      );
     }
   };
   return { load, save };
-}
-
-/** In the order of `SPEND_COLUMNS`. */
-function orderedRow(row: SpendRow): Record<string, string | number | boolean | null> {
-  const names = SPEND_COLUMNS.split(",").map((name) => name.trim() as keyof SpendRow);
-  return Object.fromEntries(names.map((name) => [name, row[name]]));
 }
 
 /** Needs a connection of its own to read from, so that reports do not wait for the writer. */

@@ -27,7 +27,14 @@ describe("changes", () => {
       { path: "b.txt", status: "modified", insertions: 2, deletions: 1, binary: false },
       { path: "bin.dat", status: "added", insertions: 0, deletions: 0, binary: true },
       { path: "gone.txt", status: "deleted", insertions: 0, deletions: 1, binary: false },
-      { path: "new name.txt", status: "renamed", insertions: 0, deletions: 0, binary: false },
+      {
+        path: "new name.txt",
+        from: "old name.txt",
+        status: "renamed",
+        insertions: 0,
+        deletions: 0,
+        binary: false,
+      },
       { path: "ü new.txt", status: "added", insertions: 2, deletions: 0, binary: false },
     ]);
     expect(patch).toContain("+++ b/ü new.txt\t\n@@ -0,0 +1,2 @@\n+x\n+y\n");

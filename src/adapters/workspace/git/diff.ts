@@ -10,7 +10,8 @@ export const DIFF_LIMITS = {
 } as const;
 
 /** One file of a diff between two trees, as git has it. */
-export interface DiffEntry extends ChangedFile {
+export interface DiffEntry extends Omit<ChangedFile, "from"> {
+  /** Also of a copy, which is a file that was added. */
   readonly from: string | null;
   readonly oldMode: string;
   readonly newMode: string;
@@ -64,8 +65,10 @@ function statusOf(letter: string): ChangedFile["status"] {
   return letter.startsWith("R") ? "renamed" : "modified";
 }
 
-export function changedFile({ path, status, insertions, deletions, binary }: DiffEntry): ChangedFile {
-  return { path, status, insertions, deletions, binary };
+export function changedFile(entry: DiffEntry): ChangedFile {
+  const { path, from, status, insertions, deletions, binary } = entry;
+  const before = status === "renamed" && from !== null ? { from } : {};
+  return { path, ...before, status, insertions, deletions, binary };
 }
 
 /** A patch that was cut while it was read: what is left are whole files, and a line says how many are not there. */
