@@ -80,6 +80,21 @@ function writing(write: Connection) {
 /** How long ends of calls that no run records may be without a commit that waits for the disk, while there are some. */
 const DURABLE_MS = 1_000;
 
+/**
+ * A power cut takes the process with it that a hold is for. What was billed outlives it with the fact that says so: the
+ * run's journal is written after it, to the same log, and that commit waits for the disk.
+ */
+function committing(write: Connection, clock: Clock) {
+  let durableAt = Number.NEGATIVE_INFINITY;
+  return <T>(batch: readonly SpendOp[], work: () => T): T => {
+    const settles = batch.some((op) => op.kind === "settle");
+    if (!settles || clock.now() - durableAt < DURABLE_MS) return write.relaxed(work);
+    const done = write.transaction(work);
+    durableAt = clock.now();
+    return done;
+  };
+}
+
 /** Needs a connection of its own to read from, so that reports do not wait for the writer. */
 export function createSpendLedger(write: Connection, read: Connection, clock: Clock): SpendLedger {
   const { load, save } = writing(write);
@@ -103,7 +118,7 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
     `DELETE FROM spend_account WHERE key IN
        (SELECT key FROM spend_account WHERE ${FORGOTTEN_ACCOUNTS} AND changed_at < ? LIMIT ?)`,
   );
-  let durableAt = Number.NEGATIVE_INFINITY;
+  const commit = committing(write, clock);
   const guarded = async <T>(work: () => T): Promise<T> => {
     try {
       return work();
@@ -123,14 +138,7 @@ export function createSpendLedger(write: Connection, read: Connection, clock: Cl
           save(book, now);
           return answers;
         };
-        // A power cut takes the process with it that a hold is for. What was billed outlives it with the fact that says
-        // so: the run's journal is written after it, to the same log, and that commit waits for the disk.
-        const settles = batch.some((op) => op.kind === "settle");
-        const due = settles && clock.now() - durableAt >= DURABLE_MS;
-        if (!due) return write.relaxed(work);
-        const answers = write.transaction(work);
-        durableAt = clock.now();
-        return answers;
+        return commit(batch, work);
       }),
     sweep: (limit) =>
       guarded(() =>
