@@ -232,7 +232,7 @@ describe("every built-in workflow runs to its end", () => {
       expect(await branches()).not.toContain("silence");
       const [{ id = "" } = {}] = factsOf(done.facts, "approval_requested").map(({ approval }) => approval);
       await expect(runner.answer(id, "approved")).rejects.toMatchObject({
-        failure: { code: "conflict", message: expect.stringContaining("expired") },
+        failure: { code: "answer_too_late", message: expect.stringContaining("expired") },
       });
       expect(await branches()).not.toContain("silence");
     });
