@@ -29,6 +29,11 @@ export interface BenchHouse {
 
 const nothing = () => {};
 
+/** What a step of a bench does. */
+export function benchAction(name: string, perform: Action["perform"]): Action {
+  return { name, description: "", input: {}, output: {}, parse: (input) => ok(input), perform };
+}
+
 export function chain(steps: number, uses = "noop"): Workflow {
   return {
     name: `chain-${steps}-${uses}`,
@@ -57,14 +62,7 @@ export interface BenchStore {
 }
 
 function partsOf({ store, reader, workflows }: BenchStore, more: readonly Action[]): EngineParts {
-  const noop: Action = {
-    name: "noop",
-    description: "",
-    input: {},
-    output: {},
-    parse: (input) => ok(input),
-    perform: async (input) => input,
-  };
+  const noop = benchAction("noop", async (input) => input);
   const actions = new Map([noop, ...more].map((action) => [action.name, action]));
   return {
     store,

@@ -3,9 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { newId } from "../src/base/id.ts";
-import type { Action } from "../src/contracts/action.ts";
-import { ok } from "../src/domain/errors.ts";
-import { admit, type BenchHouse, chain, openHouse, runRequest, save } from "./engine-house.ts";
+import { admit, type BenchHouse, benchAction, chain, openHouse, runRequest, save } from "./engine-house.ts";
 
 const SLOTS = 64;
 
@@ -72,18 +70,11 @@ export async function submitToStart(
   let began = 0;
   const times: number[] = [];
   let next: () => void = () => {};
-  const probe: Action = {
-    name: "probe",
-    description: "",
-    input: {},
-    output: {},
-    parse: (input) => ok(input),
-    perform: async () => {
-      times.push(performance.now() - began);
-      next();
-      return null;
-    },
-  };
+  const probe = benchAction("probe", async () => {
+    times.push(performance.now() - began);
+    next();
+    return null;
+  });
   const house = await openHouse({ slots: SLOTS, actions: [probe] });
   const flow = chain(1, "probe");
   await save(house.sqlite, flow);
@@ -115,20 +106,13 @@ export async function resumeOfThousandSteps(): Promise<number> {
   let passed = 0;
   let reached: () => void = () => {};
   let hold = true;
-  const gate: Action = {
-    name: "gate",
-    description: "",
-    input: {},
-    output: {},
-    parse: (input) => ok(input),
-    perform: async (input, context) => {
-      passed += 1;
-      const last = (input as { n: number }).n === 999;
-      if (last) reached();
-      if (last && hold) await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
-      return null;
-    },
-  };
+  const gate = benchAction("gate", async (input, context) => {
+    passed += 1;
+    const last = (input as { n: number }).n === 999;
+    if (last) reached();
+    if (last && hold) await new Promise((resolve) => context.signal.addEventListener("abort", resolve));
+    return null;
+  });
   const house = await openHouse({ slots: SLOTS, actions: [gate] });
   const flow = { ...chain(1_000, "gate"), maxParallel: 8 };
   await save(house.sqlite, flow);
@@ -155,15 +139,9 @@ export async function resumeOfThousandSteps(): Promise<number> {
 
 /** Memory of the process per thousand runs that rest on a signal, in MB. */
 export async function memoryOfRestingRuns(runs: number): Promise<number> {
-  const wait: Action = {
-    name: "wait",
-    description: "",
-    input: {},
-    output: {},
-    parse: (input) => ok(input),
-    perform: async (_, context) =>
-      (await context.waitForSignal("go", { name: "go" })) === null ? null : true,
-  };
+  const wait = benchAction("wait", async (_, context) =>
+    (await context.waitForSignal("go", { name: "go" })) === null ? null : true,
+  );
   const house = await openHouse({ slots: SLOTS, actions: [wait] });
   const flow = chain(1, "wait");
   await save(house.sqlite, flow);

@@ -1,8 +1,6 @@
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { newId } from "../src/base/id.ts";
-import type { Action } from "../src/contracts/action.ts";
-import { ok } from "../src/domain/errors.ts";
-import { type BenchStore, chain, runRequest, save, workerOf } from "./engine-house.ts";
+import { type BenchStore, benchAction, chain, runRequest, save, workerOf } from "./engine-house.ts";
 import { quantile } from "./overload/load.ts";
 
 const SLOTS = 64;
@@ -29,17 +27,10 @@ export async function submitAtRate(
   const since = (run: string) => performance.now() - (due.get(run) ?? Number.NaN);
   const step: number[] = [];
   const claimed: number[] = [];
-  const probe: Action = {
-    name: "probe",
-    description: "",
-    input: {},
-    output: {},
-    parse: (input) => ok(input),
-    perform: async (_input, { run }) => {
-      step.push(since(run.id));
-      return null;
-    },
-  };
+  const probe = benchAction("probe", async (_input, { run }) => {
+    step.push(since(run.id));
+    return null;
+  });
   const { store } = opened;
   const watched: typeof store = {
     ...store,
